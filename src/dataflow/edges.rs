@@ -1,0 +1,198 @@
+//! What the graph needs from outside: where entries come from, where rows go, where snapshots live.
+//!
+//! Nothing here blocks: a worker thread polls, and is woken through a [`Wake`] when there is something to poll for.
+
+use std::sync::Arc;
+
+use crate::aggregate::FinishedRow;
+use crate::error::Result;
+use crate::event::Span;
+use crate::snapshot::{Counters, Manifest, PartitionCut, Position};
+use crate::time::{Epoch, Millis};
+
+/// Wakes the worker thread that polls; cheap, callable from any thread, as often as one likes.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Where the events of an entry lie in its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Each event is a payload of its own.
+    Payloads(Vec<Span>),
+    /// This many events stand one after another without frames (a block of an Avro file).
+    Run(u32),
+}
+
+impl Framing {
+    /// Events in the entry.
+    pub fn events(&self) -> usize {
+        match self {
+            Framing::Payloads(spans) => spans.len(),
+            Framing::Run(count) => *count as usize,
+        }
+    }
+}
+
+/// The unit of reading: always read whole.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where this entry is.
+    pub position: Position,
+    /// Where the next one is.
+    pub next: Position,
+    /// Its bytes, decompressed.
+    pub bytes: Vec<u8>,
+    /// Where the events are in them.
+    pub framing: Framing,
+    /// The writer's schema in JSON, shared by all entries of that schema; `None` where it is the dataflow's own.
+    pub schema: Option<Arc<str>>,
+    /// When it was published; `None` in files.
+    pub publish_time: Option<Millis>,
+}
+
+/// What a partition has to give now.
+#[derive(Debug)]
+pub enum Next {
+    /// An entry.
+    Entry(Entry),
+    /// Nothing yet; the wake will be called.
+    Waiting,
+    /// It is connected and has been read to its end; more may come, then the wake will be called.
+    CaughtUp,
+    /// Nothing will ever come.
+    Ended,
+}
+
+/// A partition of the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its name, the same in every run.
+    pub name: String,
+    /// What tells that it is still the same; see [`PartitionCut::identity`].
+    pub identity: String,
+}
+
+/// Where to begin reading a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Its number: its index in [`Source::partitions`].
+    pub partition: u32,
+    /// Its next unread entry; `None` for the first there is.
+    pub from: Option<Position>,
+}
+
+/// A partitioned source of entries.
+pub trait Source: Send + Sync {
+    /// All partitions, in their lasting order.
+    fn partitions(&self) -> Result<Vec<Partition>>;
+
+    /// Opens a reader for the partitions that one slot owns.
+    fn open(&self, starts: Vec<Start>, wake: Wake) -> Result<Box<dyn Reader>>;
+}
+
+/// One slot's reader. Reads ahead a bounded number of entries per partition; a partition that is not polled is paused.
+pub trait Reader {
+    /// The next entry of a partition.
+    fn next(&mut self, partition: u32) -> Result<Next>;
+
+    /// Everything before `position` is covered by a stored manifest.
+    fn acknowledge(&mut self, partition: u32, position: Position);
+}
+
+/// An event kept aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// `malformed`, `late` or `too_far_ahead`.
+    pub reason: &'static str,
+    /// What exactly was wrong.
+    pub detail: String,
+    /// Its partition's name.
+    pub partition: String,
+    /// Its entry.
+    pub position: Position,
+    /// Its index in the entry.
+    pub index: u32,
+    /// Its payload's beginning, up to [`crate::limits::REJECT_PAYLOAD_BYTES_MAX`].
+    pub payload: Vec<u8>,
+}
+
+/// What became of one partition's events between two commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerLine {
+    /// The partition at the newer cut.
+    pub cut: PartitionCut,
+    /// Its position at the older one.
+    pub from: Option<Position>,
+    /// The difference of the counters.
+    pub counters: Counters,
+}
+
+/// Something to write to the sink. Writing the same again replaces it: a replay leaves no trace.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// All rows of one commit epoch and lane, sorted by (minute, source).
+    Rows {
+        /// The commit epoch.
+        commit: Epoch,
+        /// The lane.
+        lane: u32,
+        /// Blocks of at most `rows_per_insert` rows.
+        blocks: Vec<Vec<FinishedRow>>,
+    },
+    /// All rejects of one commit epoch and partition, in the order they were read.
+    Rejects {
+        /// The commit epoch.
+        commit: Epoch,
+        /// The partition's number.
+        partition: u32,
+        /// The rejects.
+        rejects: Vec<Reject>,
+    },
+    /// The ledger of one commit, after its manifest is stored.
+    Ledger {
+        /// The commit epoch.
+        commit: Epoch,
+        /// The run that committed it.
+        attempt: u64,
+        /// One line per partition.
+        lines: Vec<LedgerLine>,
+    },
+}
+
+/// Something to store.
+#[derive(Clone, Debug)]
+pub enum Keep {
+    /// The bytes of a part, under its name.
+    Part {
+        /// The name.
+        name: String,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// A manifest, if its sequence number is free. An error of fault `Superseded` where it is not.
+    Manifest(Box<Manifest>),
+}
+
+/// Work done elsewhere, for one slot. Answers come in any order, one for each ticket.
+pub trait Outlet<J> {
+    /// Hands over a job; never blocks.
+    fn submit(&mut self, ticket: u64, job: J);
+
+    /// The next answer that has come.
+    fn poll(&mut self) -> Option<(u64, Result<()>)>;
+}
+
+/// Where rows, rejects and the ledger go.
+pub trait Sink: Send + Sync {
+    /// Makes sure that rows can be written; `resumed` tells whether the pipeline has a manifest with rows. A sink that holds
+    /// rows of this pipeline while the state knows of none is an error that says how to go on.
+    fn prepare(&self, resumed: bool) -> Result<()>;
+
+    /// A writer for one slot.
+    fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>>;
+}
+
+/// Where snapshots go.
+pub trait Archive: Send + Sync {
+    /// A keeper for one slot.
+    fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Keep>>>;
+}

@@ -1,0 +1,94 @@
+//! Every bound of the program, in one place. Related bounds are checked against each other when it is compiled.
+//!
+//! A number here is a promise: nothing in minuet grows past it without an error that names it.
+
+/// Milliseconds in a minute, the length of every window.
+pub const MINUTE_MS: i64 = 60_000;
+
+/// Event times are from 1970 up to, not including, this many seconds: ClickHouse's `DateTime` ends there (2106-02-07).
+pub const TIME_END_S: i64 = 1 << 32;
+
+/// Fields of an event that one dataflow may use (measures and labels together): one bit each in a row's presence mask.
+pub const FIELDS_MAX: usize = 64;
+
+/// Bytes of a source (the key) as stored; a longer one makes the event malformed.
+pub const SOURCE_BYTES_MAX: usize = 1024;
+
+/// Bytes of a text label; a longer one makes the event malformed.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of one entry (a batch, a block of a file) after decompression; also the longest payload.
+pub const ENTRY_BYTES_MAX: usize = 16 << 20;
+
+/// Events of one entry of a capture file.
+pub const CAPTURE_ENTRY_EVENTS: usize = 1_000;
+
+/// Nested records, arrays, maps and unions that a schema may go down.
+pub const SCHEMA_DEPTH_MAX: usize = 32;
+
+/// Steps of a compiled read plan.
+pub const PLAN_STEPS_MAX: usize = 10_000;
+
+/// Entries that a partition's queue holds ahead of the reader.
+pub const QUEUED_ENTRIES_MAX: usize = 4;
+
+/// Entries that a slot reads before it lets the other operators run.
+pub const ENTRIES_PER_TURN: usize = 16;
+
+/// Words (8 bytes) of one batch on an exchange channel: 256 KiB.
+pub const BATCH_WORDS: usize = 32 * 1024;
+
+/// Words that one slot may have sent to all slots and not yet seen folded: 32 MiB.
+pub const WORDS_IN_FLIGHT_MAX: usize = 4 << 20;
+
+/// Minutes that a partition may run ahead of the slowest active one before it is paused.
+pub const MINUTES_AHEAD_MAX: u64 = 16;
+
+/// Minutes between two commit epochs, at most (far behind, commits are spread so that they stay about a second apart).
+pub const COMMIT_STEP_MAX: u64 = 1_440;
+
+/// Minutes that a slot's epoch may run past the last named commit epoch before the slot stops reading.
+pub const MINUTES_UNCOMMITTED_MAX: u64 = 2;
+
+/// Rejects kept with their payload, per partition and minute; all are counted.
+pub const REJECTS_KEPT_PER_MINUTE: u64 = 100;
+
+/// Bytes of a reject's payload that are kept.
+pub const REJECT_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
+
+/// Minutes without an event after which a source's id is given to another.
+pub const SOURCE_SILENT_MINUTES: u64 = 60;
+
+/// Slots (worker threads of all processes).
+pub const SLOTS_MAX: usize = 1_024;
+
+/// Key groups of a pipeline unless dataflow.toml says otherwise; also the largest number of slots that can share its state.
+pub const KEY_GROUPS_DEFAULT: u32 = 256;
+/// Most key groups.
+pub const KEY_GROUPS_MAX: u32 = 1 << 15;
+
+/// Lanes of a pipeline unless dataflow.toml says otherwise.
+pub const LANES_DEFAULT: u32 = 4;
+/// Most lanes.
+pub const LANES_MAX: u32 = 256;
+
+/// Rows of one insert unless dataflow.toml says otherwise.
+pub const ROWS_PER_INSERT_DEFAULT: u32 = 100_000;
+/// Most rows of one insert.
+pub const ROWS_PER_INSERT_MAX: u32 = 1_000_000;
+
+/// Partitions of one source: 16 bits of an event's order.
+pub const PARTITIONS_MAX: usize = 1 << 16;
+
+/// Bytes of a manifest, and of one snapshot part, that are read back.
+pub const OBJECT_BYTES_MAX: usize = 1 << 30;
+
+const _: () =
+    assert!(TIME_END_S * 1_000 / MINUTE_MS < u32::MAX as i64, "a minute number must fit below the last epoch");
+const _: () =
+    assert!(CAPTURE_ENTRY_EVENTS * 4 < ENTRY_BYTES_MAX, "an entry of a capture file must fit its length words");
+const _: () = assert!(BATCH_WORDS * 8 > 2 * (SOURCE_BYTES_MAX + TEXT_BYTES_MAX), "a batch must hold a long record");
+const _: () = assert!(BATCH_WORDS * 4 <= WORDS_IN_FLIGHT_MAX, "credits must allow several batches");
+const _: () = assert!(LANES_DEFAULT <= LANES_MAX && KEY_GROUPS_DEFAULT <= KEY_GROUPS_MAX);
+const _: () = assert!(SLOTS_MAX <= KEY_GROUPS_MAX as usize, "every slot must be able to own a key group");
+const _: () = assert!(MINUTES_UNCOMMITTED_MAX < MINUTES_AHEAD_MAX);

@@ -1,0 +1,1 @@
+//! dataflow.toml as it is written.

@@ -1,0 +1,79 @@
+//! The cut: per partition, how far it was read when an epoch began, and what that gave.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::{Millis, Minute};
+
+/// The place of a partition's next unread entry; what the two numbers are is the source's business (file: byte offset and
+/// entry number; Pulsar: ledger and entry). Ordered as the partition is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position(pub u64, pub u64);
+
+/// What became of the events of a partition: `read = folded + malformed + late + too_far_ahead`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Events read.
+    pub read: u64,
+    /// Events that are in a partial or a row.
+    pub folded: u64,
+    /// Events that could not be decoded.
+    pub malformed: u64,
+    /// Events whose minute was closed for their partition.
+    pub late: u64,
+    /// Events too far past their publish time.
+    pub too_far_ahead: u64,
+    /// Null values of selected fields, in folded events.
+    pub nulls: u64,
+    /// NaN and infinite values of selected fields, in folded events.
+    pub non_finite: u64,
+}
+
+impl Counters {
+    /// Whether every event read is accounted for.
+    pub fn balanced(&self) -> bool {
+        self.read == self.folded + self.malformed + self.late + self.too_far_ahead
+    }
+
+    /// Adds another partition's counters.
+    pub fn add(&mut self, other: &Counters) {
+        self.read += other.read;
+        self.folded += other.folded;
+        self.malformed += other.malformed;
+        self.late += other.late;
+        self.too_far_ahead += other.too_far_ahead;
+        self.nulls += other.nulls;
+        self.non_finite += other.non_finite;
+    }
+}
+
+/// How many rejects of the partition's current minute were kept with their payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectsKept {
+    /// The minute of the partition's watermark.
+    pub minute: Minute,
+    /// Rejects kept in it.
+    pub count: u64,
+}
+
+/// One partition at a cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionCut {
+    /// Its number.
+    pub partition: u32,
+    /// Its name.
+    pub name: String,
+    /// What tells that it is still the same (a file's length and checksum); empty where the source has nothing to say.
+    pub identity: String,
+    /// Its next unread entry; `None` before the first was read.
+    pub position: Option<Position>,
+    /// The largest event time read (too far ahead ones aside); its watermark is this minus `out_of_order`.
+    pub max_time: Option<Millis>,
+    /// Whether it has been read to an end after which nothing comes.
+    pub ended: bool,
+    /// What its events came to.
+    pub counters: Counters,
+    /// The budget of its rejects.
+    pub rejects_kept: RejectsKept,
+    /// How often the wall clock declared it idle.
+    pub idle_decisions: u64,
+}
