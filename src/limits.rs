@@ -47,6 +47,9 @@ pub const MINUTES_AHEAD_MAX: u64 = 16;
 /// Minutes between two commit epochs, at most (far behind, commits are spread so that they stay about a second apart).
 pub const COMMIT_STEP_MAX: u64 = 1_440;
 
+/// Rows of one commit that far-behind commits aim at, at most: a step of several minutes is chosen only where they are few.
+pub const ROWS_PER_COMMIT_MAX: u64 = 200_000;
+
 /// Minutes that a slot's epoch may run past the last named commit epoch before the slot stops reading.
 pub const MINUTES_UNCOMMITTED_MAX: u64 = 2;
 
@@ -79,6 +82,9 @@ pub const ROWS_PER_INSERT_MAX: u32 = 1_000_000;
 
 /// Partitions of one source: 16 bits of an event's order.
 pub const PARTITIONS_MAX: usize = 1 << 16;
+
+/// Manifests kept unless `--keep` says otherwise.
+pub const MANIFESTS_KEPT_DEFAULT: usize = 3;
 
 /// Bytes of a manifest, and of one snapshot part, that are read back.
 pub const OBJECT_BYTES_MAX: usize = 1 << 30;

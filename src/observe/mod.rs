@@ -1,1 +1,11 @@
-//! observe
+//! What a person sees of a run: counts as they grow, the live line, the log, the summary.
+
+mod live;
+mod log;
+mod progress;
+mod summary;
+
+pub use live::LiveLine;
+pub use log::{LogFormat, start_log};
+pub use progress::Progress;
+pub use summary::Summary;

@@ -34,6 +34,19 @@ impl Counters {
         self.read == self.folded + self.malformed + self.late + self.too_far_ahead
     }
 
+    /// What was counted since `before`, the same partition's counters at an older cut.
+    pub fn since(&self, before: &Counters) -> Counters {
+        Counters {
+            read: self.read - before.read,
+            folded: self.folded - before.folded,
+            malformed: self.malformed - before.malformed,
+            late: self.late - before.late,
+            too_far_ahead: self.too_far_ahead - before.too_far_ahead,
+            nulls: self.nulls - before.nulls,
+            non_finite: self.non_finite - before.non_finite,
+        }
+    }
+
     /// Adds another partition's counters.
     pub fn add(&mut self, other: &Counters) {
         self.read += other.read;
@@ -76,4 +89,21 @@ pub struct PartitionCut {
     pub rejects_kept: RejectsKept,
     /// How often the wall clock declared it idle.
     pub idle_decisions: u64,
+}
+
+impl PartitionCut {
+    /// A partition of which nothing has been read.
+    pub fn beginning(partition: u32, name: &str, identity: &str) -> Self {
+        PartitionCut {
+            partition,
+            name: name.to_owned(),
+            identity: identity.to_owned(),
+            position: None,
+            max_time: None,
+            ended: false,
+            counters: Counters::default(),
+            rejects_kept: RejectsKept::default(),
+            idle_decisions: 0,
+        }
+    }
 }

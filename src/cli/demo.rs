@@ -1,0 +1,153 @@
+//! `minuet demo`: the main job on a fresh machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::run::{Edges, Shape, drive, random_name};
+use super::{Ended, Failure};
+use crate::cluster::Begin;
+use crate::connect::files::{FileSink, FolderStore};
+use crate::connect::generate::{Generated, Spec};
+use crate::error::{Error, Result};
+use crate::observe::{LogFormat, start_log};
+use crate::plan;
+
+/// Generate sensor events, run dataflows/sensors over them, and show what comes out.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder for rows and snapshots; an earlier demo's is replaced.
+    #[arg(long, value_name = "DIR", default_value = "minuet-demo")]
+    pub dir: PathBuf,
+    /// Worker threads.
+    #[arg(short, long, value_name = "N", default_value_t = 2)]
+    pub workers: usize,
+    /// Minutes of event time, at 50,000 events a second.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_440))]
+    pub minutes: u32,
+    /// The seed of the events.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The dataflow travels in the binary, so that the demo runs from any folder.
+const FILES: [(&str, &str); 2] = [
+    ("dataflow.toml", include_str!("../../dataflows/sensors/dataflow.toml")),
+    ("schema.avsc", include_str!("../../dataflows/sensors/schema.avsc")),
+];
+
+/// Tells a demo's folder from anything else.
+const MARKER: &str = ".minuet-demo";
+
+/// Rows shown at the end.
+const ROWS_SHOWN: usize = 5;
+
+/// Columns shown of each.
+const COLUMNS_SHOWN: usize = 6;
+
+/// Runs the verb.
+pub(super) fn demo(args: &Args) -> Ended {
+    start_log("warn", LogFormat::Text);
+    let dataflow = lay_out(&args.dir)?;
+    let plan = Arc::new(plan::load(&dataflow).map_err(Failure::Problems)?);
+    let (rows, state) = (args.dir.join("out"), args.dir.join("state"));
+    let spec = Spec::demo(args.seed, i64::from(args.minutes));
+    if !args.json {
+        println!(
+            "{} sources, {} events a second of event time, {} minutes, {} workers",
+            spec.sources, spec.rate, args.minutes, args.workers
+        );
+    }
+    let edges = Edges {
+        source: Arc::new(Generated::new(&plan, spec)?),
+        sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
+        store: Arc::new(FolderStore::open(&state)?),
+    };
+    let begin = Begin { fresh: false, from: None, owner: random_name() };
+    let keep = crate::limits::MANIFESTS_KEPT_DEFAULT;
+    let (code, summary) = drive(&plan, edges, Shape { workers: args.workers, keep, begin })?;
+    if args.json {
+        println!("{}", serde_json::json!({ "summary": summary }));
+        return Ok(code);
+    }
+    print!("\n{}", newest_rows(&rows.join("rows"))?);
+    println!("\n{summary}");
+    println!("\nrows       {}", rows.join("rows").display());
+    println!("snapshots  {}", state.display());
+    println!("\ntry next");
+    println!("  minuet snapshot list dir:{}", state.display());
+    println!("  minuet check {}", dataflow.display());
+    println!("  minuet gen {} --to files:events --events 1000000", dataflow.display());
+    println!(
+        "  minuet run {} --source 'files:events/*' --sink files:out --state dir:state --workers 2",
+        dataflow.display()
+    );
+    Ok(code)
+}
+
+/// Empties the demo's folder and writes the dataflow into it.
+fn lay_out(dir: &Path) -> Result<PathBuf> {
+    let failed = |cause| Error::outside(format!("preparing {}", dir.display()), cause);
+    if dir.exists() {
+        if !dir.join(MARKER).exists() {
+            let message = format!("{} is not a demo's folder; name another with --dir", dir.display());
+            return Err(Error::configuration(message));
+        }
+        fs::remove_dir_all(dir).map_err(failed)?;
+    }
+    let dataflow = dir.join("sensors");
+    fs::create_dir_all(&dataflow).map_err(failed)?;
+    fs::write(dir.join(MARKER), "").map_err(failed)?;
+    for (name, text) in FILES {
+        fs::write(dataflow.join(name), text).map_err(failed)?;
+    }
+    Ok(dataflow)
+}
+
+/// A table of a few rows of the newest commit that has any.
+fn newest_rows(rows: &Path) -> Result<String> {
+    let failed = |cause| Error::outside(format!("reading {}", rows.display()), cause);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(rows).map_err(failed)? {
+        files.push(entry.map_err(failed)?.path());
+    }
+    let Some(newest) = files.iter().max() else { return Ok("no rows\n".into()) };
+    let text = fs::read_to_string(newest).map_err(failed)?;
+    let mut table: Vec<Vec<String>> = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for line in &lines[lines.len().saturating_sub(ROWS_SHOWN)..] {
+        let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line)
+            .map_err(|cause| Error::bug(format!("a row of {} is not JSON: {cause}", newest.display())))?;
+        if table.is_empty() {
+            table.push(row.keys().take(COLUMNS_SHOWN).cloned().collect());
+        }
+        table.push(row.values().take(COLUMNS_SHOWN).map(short).collect());
+    }
+    Ok(aligned(&table))
+}
+
+fn short(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Number(number) if number.is_f64() => {
+            number.as_f64().map_or_else(String::new, |number| format!("{number:.3}"))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn aligned(table: &[Vec<String>]) -> String {
+    let columns = table.first().map_or(0, Vec::len);
+    let width = |column: usize| table.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in table {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,100 @@
+//! The command line: verbs, flags, and how each ends.
+
+mod check;
+mod demo;
+mod gen;
+mod place;
+mod run;
+mod signals;
+mod snapshot;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use crate::plan::Problem;
+
+/// Minute aggregates of event streams, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "minuet", version, about, propagate_version = true, max_term_width = 110, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a dataflow.
+    Run(run::Args),
+    /// Generate sensor events, run dataflows/sensors over them, and show what comes out.
+    Demo(demo::Args),
+    /// Check a dataflow's folder and print the plan that would run.
+    Check(check::Args),
+    /// Generate events for a dataflow, the same ones for the same seed.
+    Gen(gen::Args),
+    /// Look at the snapshots of a pipeline.
+    Snapshot(snapshot::Args),
+}
+
+const EXIT_CODES: &str = "Exit codes:\n  \
+    0    done\n  \
+    2    the command line is wrong\n  \
+    65   data is not what it must be: a damaged snapshot, a file that changed\n  \
+    69   something outside failed: a disk, a service\n  \
+    70   a defect of minuet\n  \
+    76   a newer run owns the pipeline\n  \
+    78   the dataflow or a flag says something that cannot be\n  \
+    130  stopped by SIGINT, the state as of the newest commit\n  \
+    143  stopped by SIGTERM, likewise";
+
+/// How a verb ended without an error: its exit code.
+pub(crate) type Ended = Result<u8, Failure>;
+
+/// Why a verb failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// One error.
+    Error(Error),
+    /// Everything that is wrong with a dataflow.
+    Problems(Vec<Problem>),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Error(error)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let ended = match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Demo(args) => demo::demo(&args),
+        Verb::Check(args) => check::check(&args),
+        Verb::Gen(args) => gen::run(&args),
+        Verb::Snapshot(args) => snapshot::snapshot(&args),
+    };
+    ExitCode::from(match ended {
+        Ok(code) => code,
+        Err(Failure::Error(error)) => {
+            eprintln!("minuet: {error}");
+            error.exit_code()
+        }
+        Err(Failure::Problems(problems)) => {
+            for problem in &problems {
+                eprintln!("{problem}");
+            }
+            eprintln!("minuet: {} problem{}", problems.len(), if problems.len() == 1 { "" } else { "s" });
+            Error::configuration("").exit_code()
+        }
+    })
+}
+
+/// The time of day, for everything below that is handed a clock.
+pub(crate) fn wall_clock() -> crate::time::Clock {
+    std::sync::Arc::new(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}

@@ -1,0 +1,47 @@
+//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// `files:GLOB` of a source.
+#[derive(Clone, Debug)]
+pub struct SourcePlace(pub String);
+
+/// `files:DIR` of a sink.
+#[derive(Clone, Debug)]
+pub struct SinkPlace(pub PathBuf);
+
+/// `dir:DIR` of the state.
+#[derive(Clone, Debug)]
+pub struct StatePlace(pub PathBuf);
+
+fn after<'a>(text: &'a str, scheme: &str, what: &str) -> Result<&'a str, String> {
+    match text.split_once(':') {
+        Some((found, rest)) if found == scheme && !rest.is_empty() => Ok(rest),
+        _ => Err(format!("allowed is {scheme}:{what}")),
+    }
+}
+
+impl FromStr for SourcePlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        after(text, "files", "GLOB").map(|glob| SourcePlace(glob.to_owned()))
+    }
+}
+
+impl FromStr for SinkPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        after(text, "files", "DIR").map(|dir| SinkPlace(dir.into()))
+    }
+}
+
+impl FromStr for StatePlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        after(text, "dir", "DIR").map(|dir| StatePlace(dir.into()))
+    }
+}

@@ -1,0 +1,134 @@
+//! `minuet run`: the real thing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::place::{SinkPlace, SourcePlace, StatePlace};
+use super::{Ended, Failure, signals, wall_clock};
+use crate::cluster::{Begin, Outcome, begin, launch};
+use crate::connect::Keeper;
+use crate::connect::files::{FileSink, FolderStore, Files};
+use crate::dataflow::edges::{Sink, Source};
+use crate::dataflow::{Fate, Job};
+use crate::error::Error;
+use crate::limits::{MANIFESTS_KEPT_DEFAULT, SLOTS_MAX};
+use crate::observe::{LiveLine, LogFormat, Progress, Summary, start_log};
+use crate::plan::{self, Plan};
+use crate::snapshot::{History, Store};
+
+/// Run a dataflow.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "A run resumes from the newest manifest in --state, with any number of workers. \
+    A finite input closes every window, commits and exits 0.")]
+pub struct Args {
+    /// The dataflow's folder.
+    #[arg(value_name = "DATAFLOW_DIR")]
+    pub dataflow: PathBuf,
+    /// Where events come from: files:GLOB (Avro container files, and capture files named *.events).
+    #[arg(long, value_name = "PLACE")]
+    pub source: SourcePlace,
+    /// Where rows go: files:DIR.
+    #[arg(long, value_name = "PLACE")]
+    pub sink: SinkPlace,
+    /// Where snapshots live: dir:DIR.
+    #[arg(long, value_name = "PLACE")]
+    pub state: StatePlace,
+    /// Worker threads.
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    pub workers: usize,
+    /// Manifests to keep.
+    #[arg(long, value_name = "N", default_value_t = MANIFESTS_KEPT_DEFAULT)]
+    pub keep: usize,
+    /// Forget the pipeline's state and start empty.
+    #[arg(long, conflicts_with = "from")]
+    pub fresh: bool,
+    /// Resume from the manifest of this sequence number instead of the newest.
+    #[arg(long, value_name = "SEQUENCE")]
+    pub from: Option<u64>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// What to log: error, warn, info, debug.
+    #[arg(long, value_name = "LEVEL", default_value = "warn", env = "MINUET_LOG")]
+    pub log: String,
+    /// How log lines are written.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// The edges of a run.
+pub(super) struct Edges {
+    pub source: Arc<dyn Source>,
+    pub sink: Arc<dyn Sink>,
+    pub store: Arc<dyn Store>,
+}
+
+/// What every run is told beside its edges.
+pub(super) struct Shape {
+    pub workers: usize,
+    pub keep: usize,
+    pub begin: Begin,
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &Args) -> Ended {
+    start_log(&args.log, args.log_format);
+    let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
+    let edges = Edges {
+        source: Arc::new(Files::open(&args.source.0)?),
+        sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
+        store: Arc::new(FolderStore::open(&args.state.0)?),
+    };
+    let begin = Begin { fresh: args.fresh, from: args.from, owner: random_name() };
+    let (code, summary) = drive(&plan, edges, Shape { workers: args.workers, keep: args.keep, begin })?;
+    if args.json {
+        println!("{}", serde_json::json!({ "summary": summary }));
+    } else {
+        println!("{summary}");
+    }
+    Ok(code)
+}
+
+/// Runs a plan between its edges, to its end or until a signal; gives the exit code and what it came to.
+pub(super) fn drive(plan: &Arc<Plan>, edges: Edges, shape: Shape) -> Result<(u8, Summary), Error> {
+    if !(1..=SLOTS_MAX).contains(&shape.workers) || shape.workers > plan.key_groups as usize {
+        let most = SLOTS_MAX.min(plan.key_groups as usize);
+        return Err(Error::configuration(format!(
+            "--workers {}: allowed are 1 to {most} (the pipeline has {} key groups)",
+            shape.workers, plan.key_groups
+        )));
+    }
+    let clock = wall_clock();
+    let history = History::new(edges.store, &plan.name);
+    let resume = begin(plan, &*edges.source, &*edges.sink, &history, &clock, shape.keep, &shape.begin)?;
+    let progress = Arc::new(Progress::new(resume.manifest.clone()));
+    let fate = Fate::default();
+    let signal = signals::stop_on_signals(&fate)?;
+    let job = Job {
+        plan: Arc::clone(plan),
+        source: edges.source,
+        sink: edges.sink,
+        archive: Arc::new(Keeper::new(history, shape.keep)),
+        observer: Arc::clone(&progress) as _,
+        clock: Arc::clone(&clock),
+        resume: Arc::new(resume),
+        fate,
+    };
+    let live = LiveLine::start(Arc::clone(&progress), clock);
+    let outcome = launch(&job, shape.workers)?;
+    drop(live);
+    let code = match outcome {
+        Outcome::Finished => 0,
+        Outcome::Stopped => u8::try_from(128 + signal.load(Ordering::Acquire)).unwrap_or(u8::MAX),
+    };
+    Ok((code, Summary::of(&progress)))
+}
+
+/// A name that no other run has: 128 random bits.
+pub(super) fn random_name() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library seeds every such hasher from the system's random numbers.
+    let number = || std::collections::hash_map::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", number(), number())
+}

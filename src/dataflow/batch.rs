@@ -1,0 +1,118 @@
+//! The one container that moves between operators: records as words, and how they are spread over slots.
+
+use std::io::Write;
+
+use timely::Accountable;
+use timely::bytes::arc::Bytes;
+use timely::communication::Push;
+use timely::dataflow::channels::pushers::exchange::Distributor;
+use timely::dataflow::channels::{ContainerBytes, Message};
+use timely::progress::Stamp;
+
+use super::wire;
+use crate::aggregate::record;
+use crate::limits::BATCH_WORDS;
+
+/// Records of one kind (events or partials), see [`record`].
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The slot that made it: credits go back there.
+    pub from: u32,
+    /// How many records there are.
+    pub records: u32,
+    /// The records.
+    pub words: Vec<u64>,
+    /// Why a message that came from a peer could not be read; it then holds no records.
+    pub damaged: Option<&'static str>,
+}
+
+impl Batch {
+    /// An empty batch of a slot.
+    pub fn new(from: u32) -> Self {
+        Batch { from, ..Batch::default() }
+    }
+
+    /// Appends one record.
+    pub fn push(&mut self, record: &[u64]) {
+        self.words.extend_from_slice(record);
+        self.records += 1;
+    }
+
+    /// Whether it has reached its size.
+    pub fn is_full(&self) -> bool {
+        self.words.len() >= BATCH_WORDS
+    }
+
+    /// Takes what is there, leaving an empty batch with room for as much again.
+    pub fn take(&mut self) -> Batch {
+        let room = Vec::with_capacity(self.words.len());
+        let words = std::mem::replace(&mut self.words, room);
+        Batch { from: self.from, records: std::mem::take(&mut self.records), words, damaged: None }
+    }
+}
+
+impl Accountable for Batch {
+    fn record_count(&self) -> i64 {
+        i64::from(self.records)
+    }
+}
+
+impl ContainerBytes for Batch {
+    fn from_bytes(bytes: Bytes) -> Self {
+        match wire::decode(&bytes) {
+            Ok(parcel) => Batch { from: parcel.from, records: parcel.records, words: parcel.words, damaged: None },
+            // The trait has no room for an error; the operator that gets the batch ends the run with it.
+            Err(what) => Batch { damaged: Some(what), ..Batch::default() },
+        }
+    }
+
+    fn length_in_bytes(&self) -> usize {
+        wire::encoded_len(&self.words)
+    }
+
+    fn into_bytes<W: Write>(&self, writer: &mut W) {
+        // A short buffer shows as a batch that is not as long as it says, which the receiver refuses.
+        let _ = wire::encode(self.from, self.records, &self.words, writer);
+    }
+}
+
+/// Spreads the records of batches over slots by the hash of their source.
+pub struct ByHash<F> {
+    parts: Vec<Batch>,
+    slot: F,
+}
+
+impl<F: Fn(u64) -> usize> ByHash<F> {
+    /// A distributor over `slots` slots; `slot` says where a hash belongs.
+    pub fn new(slots: usize, from: u32, slot: F) -> Self {
+        ByHash { parts: (0..slots).map(|_| Batch::new(from)).collect(), slot }
+    }
+}
+
+impl<F: Fn(u64) -> usize> Distributor<Batch> for ByHash<F> {
+    fn partition<T: Clone, P: Push<Message<T, Batch>>>(
+        &mut self,
+        container: &mut Batch,
+        stamp: &Stamp<T>,
+        pushers: &mut [P],
+    ) {
+        for record in record::records(&container.words) {
+            let slot = (self.slot)(record::hash(record));
+            let part = &mut self.parts[slot];
+            part.push(record);
+            if part.is_full() {
+                Message::push_at(&mut part.take(), stamp.clone(), &mut pushers[slot]);
+            }
+        }
+        container.words.clear();
+        container.records = 0;
+    }
+
+    fn flush<T: Clone, P: Push<Message<T, Batch>>>(&mut self, stamp: &Stamp<T>, pushers: &mut [P]) {
+        for (part, pusher) in self.parts.iter_mut().zip(pushers) {
+            if part.records > 0 {
+                Message::push_at(&mut part.take(), stamp.clone(), pusher);
+            }
+        }
+    }
+}

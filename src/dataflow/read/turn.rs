@@ -1,0 +1,236 @@
+//! One turn of read: which partition is next, when to stop, when the epoch rises.
+
+use std::sync::Arc;
+
+use timely::dataflow::Scope;
+use timely::dataflow::operators::generic::OperatorInfo;
+
+use super::super::batch::Batch;
+use super::super::build::{Job, LateWake};
+use super::super::control::{Agenda, Control, Credit};
+use super::super::edges::{Next, Reader, Start};
+use super::super::flush::Rejected;
+use super::partition::{Made, PartitionState, TextAt};
+use super::plans::Plans;
+use crate::aggregate::Kind;
+use crate::error::Result;
+use crate::event::FieldKind;
+use crate::limits::{ENTRIES_PER_TURN, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_MAX};
+use crate::plan::Plan;
+use crate::snapshot::{PartitionCut, slot_of};
+use crate::time::{Abreast, Epoch, FIRST_EPOCH, LAST_EPOCH, SlotEpoch};
+
+/// What a turn sends, in order.
+pub(super) enum Output<'a> {
+    /// Events at the slot's epoch.
+    Events(&'a mut Batch),
+    /// Rejects at the slot's epoch.
+    Rejects(&'a mut Vec<Rejected>),
+    /// The cut at the slot's epoch, and the epoch that begins.
+    Cut(Vec<PartitionCut>, Epoch),
+}
+
+/// What is to happen after a turn.
+pub(super) enum Then {
+    /// There is more to read: another turn, after the others.
+    Again,
+    /// Something from outside will wake it, or so many milliseconds.
+    Wait(Option<u64>),
+    /// All partitions have ended, and their cut is sent.
+    Ended,
+}
+
+/// What one look at the partitions gave.
+enum Looked {
+    /// An entry was read.
+    Read,
+    /// None had an entry, or none may be read.
+    Nothing,
+}
+
+/// A slot's reading.
+pub(in crate::dataflow) struct Turn {
+    wake: LateWake,
+    job: Job,
+    reader: Box<dyn Reader>,
+    partitions: Vec<PartitionState>,
+    plans: Plans,
+    clock: SlotEpoch,
+    abreast: Abreast,
+    epoch: Epoch,
+    agenda: Agenda,
+    made: Made,
+    /// Words sent and not yet folded.
+    in_flight: u64,
+    /// The partition to look at first.
+    next: usize,
+}
+
+impl Turn {
+    /// Opens the partitions that `slot` of `slots` owns, where the manifest's cut left them.
+    pub fn open(job: &Job, slot: usize, slots: usize) -> Result<Self> {
+        let wake = LateWake::default();
+        let (plan, manifest) = (&job.plan, &job.resume.manifest);
+        let (symbols, texts) = (source_symbols(plan), texts(plan));
+        let mut partitions = Vec::new();
+        for (partition, info) in (0..).zip(&job.resume.partitions).filter(|(p, _)| slot_of(*p, slots) == slot) {
+            let known = manifest.cut.iter().find(|cut| cut.partition == partition).cloned();
+            let cut = known.unwrap_or_else(|| PartitionCut::beginning(partition, &info.name, &info.identity));
+            partitions.push(PartitionState::new(Arc::clone(plan), Arc::clone(&symbols), Arc::clone(&texts), cut));
+        }
+        let starts = partitions.iter().map(|p| Start { partition: p.cut.partition, from: p.cut.position }).collect();
+        let start = manifest.commit.map_or(FIRST_EPOCH, |commit| commit + 1);
+        Ok(Turn {
+            reader: job.source.open(starts, wake.wake())?,
+            wake,
+            clock: SlotEpoch::new(start, plan.out_of_order, plan.idle_after, partitions.iter().map(PartitionState::start)),
+            abreast: Abreast::new(start, partitions.iter().filter_map(PartitionState::minute)),
+            plans: Plans::new(Arc::clone(plan)),
+            partitions,
+            epoch: start,
+            agenda: Agenda::new(manifest),
+            made: Made { events: Batch::new(slot as u32), rejects: Vec::new() },
+            in_flight: 0,
+            next: 0,
+            job: job.clone(),
+        })
+    }
+
+    /// Names the operator that the reader wakes.
+    pub fn bind(&self, scope: Scope<'_, Epoch>, info: &OperatorInfo) {
+        self.wake.bind(scope, info);
+    }
+
+    pub fn has_partitions(&self) -> bool {
+        !self.partitions.is_empty()
+    }
+
+    /// The slot's epoch: what it sends is stamped with it.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Events were folded.
+    pub fn credit(&mut self, credits: &[Credit]) {
+        self.in_flight -= credits.iter().map(|credit| credit.words).sum::<u64>();
+    }
+
+    /// Commits were made.
+    pub fn follow(&mut self, messages: &[Control]) {
+        self.agenda.follow(messages);
+        for (partition, position) in messages.iter().flat_map(|message| &message.covered) {
+            if self.partitions.iter().any(|state| state.cut.partition == *partition) {
+                self.reader.acknowledge(*partition, *position);
+            }
+        }
+    }
+
+    /// Reads up to [`ENTRIES_PER_TURN`] entries. `slowest` is the epoch of the slowest slot, as far as is known here.
+    pub fn take(&mut self, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
+        for _ in 0..ENTRIES_PER_TURN {
+            if self.is_ahead_of_commits() || self.in_flight >= WORDS_IN_FLIGHT_MAX as u64 {
+                self.send_events(send);
+                return Ok(Then::Wait(None));
+            }
+            let looked = self.look(slowest)?;
+            let now = (self.job.clock)();
+            for idle in self.clock.tick(now) {
+                let state = self.partitions.iter_mut().find(|state| state.cut.partition == idle);
+                state.into_iter().for_each(|state| state.cut.idle_decisions += 1);
+            }
+            if self.made.events.is_full() {
+                self.send_events(send);
+            }
+            if self.clock.epoch() > self.epoch {
+                self.rise(send);
+                if self.epoch == LAST_EPOCH {
+                    return Ok(Then::Ended);
+                }
+            }
+            if matches!(looked, Looked::Nothing) {
+                self.send_events(send);
+                let wait = self.clock.next_deadline(now).map(|at| (at - now).max(1).cast_unsigned());
+                return Ok(Then::Wait(wait));
+            }
+        }
+        self.send_events(send);
+        Ok(Then::Again)
+    }
+
+    /// Whether too many epochs are uncommitted. The slot that holds back the next commit is never stopped by this: its epoch is
+    /// not past any that is named.
+    fn is_ahead_of_commits(&self) -> bool {
+        self.agenda.newest().is_some_and(|newest| self.epoch > newest + MINUTES_UNCOMMITTED_MAX)
+    }
+
+    /// Looks at the partitions in turn and reads the first entry there is.
+    fn look(&mut self, slowest: Option<Epoch>) -> Result<Looked> {
+        for at in 0..self.partitions.len() {
+            let index = (self.next + at) % self.partitions.len();
+            let state = &mut self.partitions[index];
+            if state.cut.ended || !self.abreast.may_read(state.minute(), slowest) {
+                continue;
+            }
+            let partition = state.cut.partition;
+            match self.reader.next(partition)? {
+                Next::Entry(entry) => {
+                    let plan = self.plans.get(entry.schema.as_ref(), &state.cut.name)?;
+                    let (words, read) = (self.made.events.words.len(), state.cut.counters.read);
+                    let unknown = state.minute().is_none();
+                    state.take_in(&entry, plan, self.clock.floor(partition), &mut self.made)?;
+                    self.in_flight += (self.made.events.words.len() - words) as u64;
+                    self.job.observer.read(state.cut.counters.read - read);
+                    self.clock.entry_read(partition, state.minute());
+                    if let (true, Some(minute)) = (unknown, state.minute()) {
+                        self.abreast.known(minute);
+                    }
+                    self.next = index + 1;
+                    return Ok(Looked::Read);
+                }
+                Next::Waiting => self.clock.waiting(partition),
+                Next::CaughtUp => self.clock.caught_up(partition, (self.job.clock)()),
+                Next::Ended => {
+                    state.cut.ended = true;
+                    self.clock.ended(partition);
+                }
+            }
+        }
+        Ok(Looked::Nothing)
+    }
+
+    fn send_events(&mut self, send: &mut dyn FnMut(Output<'_>)) {
+        if self.made.events.records > 0 {
+            send(Output::Events(&mut self.made.events.take()));
+        }
+        if !self.made.rejects.is_empty() {
+            send(Output::Rejects(&mut self.made.rejects));
+        }
+    }
+
+    /// Everything that was read at the old epoch goes out at it, then its cut; then the new one begins.
+    fn rise(&mut self, send: &mut dyn FnMut(Output<'_>)) {
+        self.send_events(send);
+        self.epoch = self.clock.epoch();
+        send(Output::Cut(self.partitions.iter().map(|p| p.cut.clone()).collect(), self.epoch));
+    }
+}
+
+/// The bytes of each symbol, where the source is an enum.
+fn source_symbols(plan: &Plan) -> Arc<[Vec<u8>]> {
+    match plan.schema.field(&plan.selection.source).map(|field| field.kind) {
+        Ok(FieldKind::Enum { symbols }) => symbols.into_iter().map(String::into_bytes).collect(),
+        _ => Arc::new([]),
+    }
+}
+
+fn texts(plan: &Plan) -> Arc<[TextAt]> {
+    let mut word = 0;
+    let mut texts = Vec::new();
+    for (bit, kind) in (0..).zip(plan.layout.inputs()) {
+        if *kind == Kind::Text {
+            texts.push(TextAt { bit, word });
+        }
+        word += kind.words();
+    }
+    texts.into()
+}

@@ -1,0 +1,73 @@
+//! One line that tells how a run is going, rewritten in place on a terminal.
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::Progress;
+use super::summary::grouped;
+use crate::limits::MINUTE_MS;
+use crate::time::{Clock, LAST_EPOCH};
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// The line; it goes away when this is dropped. Without a terminal there is none.
+pub struct LiveLine {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LiveLine {
+    /// Starts to show the progress on standard error.
+    pub fn start(progress: Arc<Progress>, clock: Clock) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return LiveLine { stop: None, thread: None };
+        }
+        let (stop, stopped) = channel();
+        let show = move || {
+            let (mut events, mut at) = (0, Instant::now());
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
+                let (now_events, now) = (progress.events(), Instant::now());
+                let rate = (now_events - events) as f64 / (now - at).as_secs_f64();
+                (events, at) = (now_events, now);
+                eprint!("\r\x1b[K{}", line(&progress, rate, clock()));
+                let _ = std::io::stderr().flush();
+            }
+            eprint!("\r\x1b[K");
+        };
+        match std::thread::Builder::new().name("live-line".into()).spawn(show) {
+            Ok(thread) => LiveLine { stop: Some(stop), thread: Some(thread) },
+            // A run does not fail for want of a line.
+            Err(_) => LiveLine { stop: None, thread: None },
+        }
+    }
+}
+
+impl Drop for LiveLine {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn line(progress: &Progress, rate: f64, now: i64) -> String {
+    let manifest = progress.newest();
+    let counters = manifest.counters();
+    let minute = match manifest.commit {
+        None | Some(0) => "none yet".to_owned(),
+        Some(LAST_EPOCH) => "all".to_owned(),
+        Some(minute) => crate::time::utc(minute.cast_signed() * MINUTE_MS)[..16].to_owned(),
+    };
+    let rejects = counters.malformed + counters.late + counters.too_far_ahead;
+    format!(
+        "{} events/s | closed {minute} | rows {} | rejects {} | last commit {:.1} s ago",
+        grouped(rate as u64),
+        grouped(manifest.totals.rows),
+        grouped(rejects),
+        progress.commit_age(now) as f64 / 1_000.0
+    )
+}

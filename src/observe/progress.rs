@@ -1,0 +1,67 @@
+//! Counts that the slots raise and that everyone else reads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::dataflow::edges::Observer;
+use crate::snapshot::Manifest;
+use crate::time::Millis;
+
+/// The progress of one process.
+#[derive(Debug)]
+pub struct Progress {
+    events: AtomicU64,
+    commits: AtomicU64,
+    newest: Mutex<Manifest>,
+}
+
+impl Progress {
+    /// A run that begins with this manifest.
+    pub fn new(claim: Manifest) -> Self {
+        Progress { events: AtomicU64::new(0), commits: AtomicU64::new(0), newest: Mutex::new(claim) }
+    }
+
+    /// Events read by this run.
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Commits made by this run.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// The newest manifest.
+    pub fn newest(&self) -> Manifest {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long ago the newest manifest was written.
+    pub fn commit_age(&self, now: Millis) -> Millis {
+        now - self.newest.lock().unwrap_or_else(PoisonError::into_inner).written_at
+    }
+}
+
+impl Observer for Progress {
+    fn read(&self, events: u64) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+    }
+
+    fn committed(&self, manifest: &Manifest) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        let counters = manifest.counters();
+        tracing::info!(
+            epoch = manifest.commit,
+            sequence = manifest.sequence,
+            rows = manifest.totals.rows,
+            read = counters.read,
+            folded = counters.folded,
+            malformed = counters.malformed,
+            late = counters.late,
+            too_far_ahead = counters.too_far_ahead,
+            parts = manifest.parts.len(),
+            "committed"
+        );
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = manifest.clone();
+    }
+}
