@@ -98,3 +98,23 @@ const _: () = assert!(BATCH_WORDS * 4 <= WORDS_IN_FLIGHT_MAX, "credits must allo
 const _: () = assert!(LANES_DEFAULT <= LANES_MAX && KEY_GROUPS_DEFAULT <= KEY_GROUPS_MAX);
 const _: () = assert!(SLOTS_MAX <= KEY_GROUPS_MAX as usize, "every slot must be able to own a key group");
 const _: () = assert!(MINUTES_UNCOMMITTED_MAX < MINUTES_AHEAD_MAX);
+
+// Generation of events.
+
+/// Sources of generated events; their names have seven digits.
+pub const GENERATED_SOURCES_MAX: u64 = 10_000_000;
+
+/// Items of a generated array or map, at most.
+pub const GENERATED_ITEMS_MAX: u64 = 3;
+
+/// Words that a generated text field is drawn from.
+pub const GENERATED_WORDS: usize = 16;
+
+/// Bytes of a generated `bytes` value, at most.
+pub const GENERATED_BYTES_MAX: u64 = 16;
+
+/// Minutes that a generated late event lies before the oldest minute that is not late, at most.
+pub const GENERATED_LATE_MINUTES_MAX: i64 = 5;
+
+/// Threads that write generated files.
+pub const GENERATED_THREADS_MAX: usize = 64;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::generate::generator;
 use super::run::{Edges, Shape, drive, random_name};
 use super::{Ended, Failure};
 use crate::cluster::Begin;
 use crate::connect::files::{FileSink, FolderStore};
-use crate::connect::generate::{Generated, Spec};
+use crate::connect::generate::{Extent, Generated, Pace, Spec};
 use crate::error::{Error, Result};
 use crate::observe::{LogFormat, start_log};
 use crate::plan;
@@ -62,7 +63,7 @@ pub(super) fn demo(args: &Args) -> Ended {
         );
     }
     let edges = Edges {
-        source: Arc::new(Generated::new(&plan, spec)?),
+        source: Arc::new(Generated::new(generator(&plan, spec)?, Pace::Flat)),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&state)?),
     };

@@ -2,7 +2,7 @@
 
 mod check;
 mod demo;
-mod gen;
+mod generate;
 mod place;
 mod run;
 mod signals;
@@ -32,7 +32,7 @@ enum Verb {
     /// Check a dataflow's folder and print the plan that would run.
     Check(check::Args),
     /// Generate events for a dataflow, the same ones for the same seed.
-    Gen(gen::Args),
+    Gen(generate::GenArgs),
     /// Look at the snapshots of a pipeline.
     Snapshot(snapshot::Args),
 }
@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Demo(args) => demo::demo(&args),
         Verb::Check(args) => check::check(&args),
-        Verb::Gen(args) => gen::run(&args),
+        Verb::Gen(args) => generate::run(&args).map(|()| 0).map_err(Failure::from),
         Verb::Snapshot(args) => snapshot::snapshot(&args),
     };
     ExitCode::from(match ended {

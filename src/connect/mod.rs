@@ -1,1 +1,2 @@
 //! connect
+pub mod generate;
