@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::record::{self, PARTIAL_HEADER_WORDS};
+
 /// What an input field of a row holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -16,6 +18,13 @@ pub enum Kind {
     },
     /// UTF-8 bytes in the tail; only `First` and `Last` take it.
     Text,
+}
+
+impl Kind {
+    /// Words of a value.
+    pub fn words(&self) -> usize {
+        if matches!(self, Kind::Decimal { .. }) { 2 } else { 1 }
+    }
 }
 
 /// What is computed of a field over the events of a source in a minute. Null and non-finite values are left out.
@@ -113,36 +122,258 @@ pub struct Column {
     pub nullable: bool,
 }
 
+/// Where the words of one input field are: in an event, and in a state. What the outputs do not need has no place.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub kind: Kind,
+    /// Its bit in the presence mask.
+    pub bit: u32,
+    /// Its first input word.
+    pub input: usize,
+    /// Values that were there: one word.
+    pub count: Option<usize>,
+    /// Values that were not zero: one word.
+    pub nonzero: Option<usize>,
+    /// A pair of doubles, `hi` here and `lo` a run further ([`Layout::pair_lo`]); an `i128` in two words, low first; for a
+    /// decimal a third word, which counts how often it left 128 bits.
+    pub sum: Option<usize>,
+    /// A value.
+    pub min: Option<usize>,
+    /// A value.
+    pub max: Option<usize>,
+    /// Time, order, value.
+    pub first: Option<usize>,
+    /// Time, order, value.
+    pub last: Option<usize>,
+}
+
+/// Float fields next to each other that keep the same: their words lie in runs too, so that they are folded in tight loops.
+#[derive(Clone, Debug)]
+pub(super) struct FloatRun {
+    pub len: usize,
+    pub bit: u32,
+    pub input: usize,
+    pub count: usize,
+    /// `len` times `hi`, then `len` times `lo`.
+    pub sum: Option<usize>,
+    pub min: Option<usize>,
+    pub max: Option<usize>,
+}
+
+/// The order word of a first or last that is not there.
+pub(super) const NO_ORDER: u64 = u64::MAX;
+
 /// The layout of partials for one dataflow.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    // helper H2 fills in
+    pub(super) source: SourceKind,
+    pub(super) fields: Vec<Field>,
+    pub(super) runs: Vec<FloatRun>,
+    /// Fields with something to keep that is not folded in a run.
+    pub(super) others: Vec<Field>,
+    pub(super) outputs: Vec<Output>,
+    /// The state of no events.
+    pub(super) empty: Vec<u64>,
+    inputs: Vec<Kind>,
+    input_words: usize,
+    columns: Vec<Column>,
+}
+
+/// Which statistics of one field are needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Needs {
+    count: bool,
+    nonzero: bool,
+    sum: bool,
+    min: bool,
+    max: bool,
+    first: bool,
+    last: bool,
+}
+
+impl Needs {
+    fn of(field: usize, outputs: &[Output]) -> Self {
+        let mut needs = Needs::default();
+        for output in outputs.iter().filter(|output| output.field == field) {
+            match output.statistic {
+                Statistic::Count => {}
+                Statistic::Sum | Statistic::Avg => needs.sum = true,
+                Statistic::Min => needs.min = true,
+                Statistic::Max => needs.max = true,
+                Statistic::Share => needs.nonzero = true,
+                Statistic::First => needs.first = true,
+                Statistic::Last => needs.last = true,
+            }
+            // First and last know by themselves whether they are there.
+            needs.count |= !matches!(output.statistic, Statistic::First | Statistic::Last);
+        }
+        needs
+    }
 }
 
 impl Layout {
     /// A layout for these inputs (in the order of a row's words) and outputs. The checked plan has made sure that each
     /// statistic can be taken of its field.
-    pub fn new(_source_name: &str, _source: SourceKind, _inputs: Vec<Kind>, _outputs: Vec<Output>) -> Self {
-        todo!()
+    pub fn new(source_name: &str, source: SourceKind, inputs: Vec<Kind>, outputs: Vec<Output>) -> Self {
+        let columns = columns(source_name, &source, &inputs, &outputs);
+        // Word 0 counts the events.
+        let mut empty = vec![0];
+        let mut fields: Vec<Field> = Vec::with_capacity(inputs.len());
+        let mut runs = Vec::new();
+        let mut input = 0;
+        let needs: Vec<Needs> = (0..inputs.len()).map(|field| Needs::of(field, &outputs)).collect();
+        while fields.len() < inputs.len() {
+            let first = fields.len();
+            let same = |at: &usize| inputs[*at] == inputs[first] && needs[*at] == needs[first];
+            let float = inputs[first] == Kind::Float && needs[first].count;
+            let len = if float { (first..inputs.len()).take_while(same).count() } else { 1 };
+            let run = place(&inputs[first], needs[first], len, &mut empty);
+            for at in 0..len {
+                fields.push(run.field(&inputs[first], (first + at) as u32, input + at, at));
+            }
+            if let (true, Some(count)) = (float, run.count) {
+                let bit = first as u32;
+                runs.push(FloatRun { len, bit, input, count, sum: run.sum, min: run.min, max: run.max });
+            }
+            input += len * inputs[first].words();
+        }
+        let alone = |field: &&Field| {
+            field.kind != Kind::Float || field.nonzero.is_some() || field.first.is_some() || field.last.is_some()
+        };
+        let others = fields.iter().filter(alone).cloned().collect();
+        Layout { source, fields, runs, others, outputs, empty, inputs, input_words: input, columns }
     }
 
     /// Words of an event record after its header.
     pub fn input_words(&self) -> usize {
-        todo!()
+        self.input_words
     }
 
     /// Words of a partial's state.
     pub fn state_words(&self) -> usize {
-        todo!()
+        self.empty.len()
     }
 
     /// The input fields.
     pub fn inputs(&self) -> &[Kind] {
-        todo!()
+        &self.inputs
     }
 
     /// All columns of a row: window_start, the source, count, then the outputs.
     pub fn columns(&self) -> &[Column] {
-        todo!()
+        &self.columns
+    }
+
+    /// The source of a partial record.
+    pub fn source_of<'a>(&self, partial: &'a [u64]) -> &'a [u8] {
+        record::source(partial, PARTIAL_HEADER_WORDS + self.state_words())
+    }
+
+    /// The place of a float sum's `lo`.
+    pub(super) fn pair_lo(&self, field: &Field, hi: usize) -> usize {
+        let in_run = |run: &&FloatRun| run.bit <= field.bit && field.bit < run.bit + run.len as u32;
+        hi + self.runs.iter().find(in_run).map_or(1, |run| run.len)
+    }
+}
+
+/// Where the words of a run of fields begin.
+struct Placed {
+    count: Option<usize>,
+    nonzero: Option<usize>,
+    sum: Option<usize>,
+    min: Option<usize>,
+    max: Option<usize>,
+    first: Option<usize>,
+    last: Option<usize>,
+    /// Words of a value.
+    words: usize,
+}
+
+impl Placed {
+    fn field(&self, kind: &Kind, bit: u32, input: usize, at: usize) -> Field {
+        let at = |start: Option<usize>, words: usize| start.map(|start| start + at * words);
+        Field {
+            kind: kind.clone(),
+            bit,
+            input,
+            count: at(self.count, 1),
+            nonzero: at(self.nonzero, 1),
+            sum: at(self.sum, 1),
+            min: at(self.min, self.words),
+            max: at(self.max, self.words),
+            first: at(self.first, 2 + self.words),
+            last: at(self.last, 2 + self.words),
+        }
+    }
+}
+
+/// Appends the empty state of `len` equal fields, statistic by statistic.
+fn place(kind: &Kind, needs: Needs, len: usize, empty: &mut Vec<u64>) -> Placed {
+    let mut put = |needed: bool, one: &[u64]| {
+        needed.then(|| {
+            let start = empty.len();
+            (0..len).for_each(|_| empty.extend_from_slice(one));
+            start
+        })
+    };
+    let (sum, min, max, none): (&[u64], Vec<u64>, Vec<u64>, &[u64]) = match kind {
+        Kind::Float => (&[0, 0], vec![f64::INFINITY.to_bits()], vec![f64::NEG_INFINITY.to_bits()], &[0]),
+        Kind::Integer => (&[0, 0], vec![i64::MAX.cast_unsigned()], vec![i64::MIN.cast_unsigned()], &[0]),
+        Kind::Decimal { .. } => (&[0, 0, 0], split(i128::MAX).to_vec(), split(i128::MIN).to_vec(), &[0, 0]),
+        Kind::Text => (&[], Vec::new(), Vec::new(), &[0]),
+    };
+    let picked = [&[0, NO_ORDER], none].concat();
+    Placed {
+        sum: put(needs.sum, sum),
+        min: put(needs.min, &min),
+        max: put(needs.max, &max),
+        count: put(needs.count, &[0]),
+        nonzero: put(needs.nonzero, &[0]),
+        first: put(needs.first, &picked),
+        last: put(needs.last, &picked),
+        words: kind.words(),
+    }
+}
+
+/// An `i128` as two words, low first.
+pub(super) fn split(value: i128) -> [u64; 2] {
+    [value as u64, (value >> 64) as u64]
+}
+
+/// The `i128` of two words.
+pub(super) fn join(words: &[u64]) -> i128 {
+    (i128::from(words[1].cast_signed()) << 64) | i128::from(words[0])
+}
+
+fn columns(source_name: &str, source: &SourceKind, inputs: &[Kind], outputs: &[Output]) -> Vec<Column> {
+    let column = |name: &str, kind, nullable| Column { name: name.to_owned(), kind, nullable };
+    let source_type = match source {
+        SourceKind::Integer(Render::Plain) => ColumnType::Int64,
+        _ => ColumnType::String,
+    };
+    let mut columns = vec![
+        column("window_start", ColumnType::DateTime, false),
+        column(source_name, source_type, false),
+        column("count", ColumnType::UInt64, false),
+    ];
+    for output in outputs {
+        let kind = column_type(&inputs[output.field], output);
+        columns.push(column(&output.name, kind, output.statistic != Statistic::Count));
+    }
+    columns
+}
+
+fn column_type(kind: &Kind, output: &Output) -> ColumnType {
+    match (output.statistic, &output.render, kind) {
+        (Statistic::Count, ..) => ColumnType::UInt64,
+        (Statistic::Avg | Statistic::Share, ..) => ColumnType::Float64,
+        (Statistic::First | Statistic::Last, Render::Boolean, _) => ColumnType::Bool,
+        (Statistic::First | Statistic::Last, render, kind) if *render != Render::Plain || *kind == Kind::Text => {
+            ColumnType::Label
+        }
+        (_, _, Kind::Float) => ColumnType::Float64,
+        (_, _, Kind::Integer) => ColumnType::Int64,
+        (_, _, Kind::Decimal { scale }) => ColumnType::Decimal { scale: *scale },
+        (_, _, Kind::Text) => ColumnType::String,
     }
 }

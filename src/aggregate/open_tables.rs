@@ -1,51 +1,180 @@
 //! The open partials of a slot: one table per (stamp, minute).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Layout;
-use crate::time::Epoch;
+use super::merge::{Heaped, State};
+use super::record::{self, EVENT_HEADER_WORDS, PARTIAL_HEADER_WORDS};
+use super::sources::Sources;
+use super::table::Table;
+use crate::time::{Epoch, Minute};
+
+/// Records looked up before the first of them is folded: their states are on their way from memory meanwhile.
+const AHEAD: usize = 64;
+
+/// Cleared tables kept for the next minutes, so that their memory is not asked for again.
+const SPARE_TABLES_MAX: usize = 4;
 
 /// All open tables of a slot and the sources interned for them.
 pub struct OpenTables {
     layout: Arc<Layout>,
+    sources: Sources,
+    /// Where the table of a (stamp, minute) is in `tables`.
+    places: BTreeMap<(Epoch, Minute), usize>,
+    tables: Vec<Table>,
+    /// Places in `tables` that are cleared.
+    spare: Vec<usize>,
 }
 
 impl OpenTables {
     /// No tables yet.
     pub fn new(layout: Arc<Layout>) -> Self {
-        OpenTables { layout }
+        OpenTables {
+            layout,
+            sources: Sources::default(),
+            places: BTreeMap::new(),
+            tables: Vec::new(),
+            spare: Vec::new(),
+        }
     }
 
     /// Folds event records that were stamped `stamp`.
-    pub fn fold(&mut self, _stamp: Epoch, _events: &[u64]) {
-        todo!()
+    pub fn fold(&mut self, stamp: Epoch, events: &[u64]) {
+        let fixed = EVENT_HEADER_WORDS + self.layout.input_words();
+        let layout = Arc::clone(&self.layout);
+        self.each(stamp, fixed, events, |event, table, row| {
+            let (state, heap) = table.state_mut(row);
+            layout.fold(event, state, heap);
+        });
     }
 
     /// Merges partial records that were stamped `stamp` (restored ones are stamped with their commit epoch).
-    pub fn merge(&mut self, _stamp: Epoch, _partials: &[u64]) {
-        todo!()
+    pub fn merge(&mut self, stamp: Epoch, partials: &[u64]) {
+        let fixed = PARTIAL_HEADER_WORDS + self.layout.state_words();
+        let layout = Arc::clone(&self.layout);
+        self.each(stamp, fixed, partials, |partial, table, row| {
+            let tail = Heaped::Tail(record::tail(partial, fixed));
+            let from = State { words: &partial[PARTIAL_HEADER_WORDS..fixed], heap: tail };
+            let (state, heap) = table.state_mut(row);
+            layout.merge(from, state, heap);
+        });
+    }
+
+    /// Finds the row of each record, in two passes: the second works on what the first has asked the memory for.
+    fn each(&mut self, stamp: Epoch, fixed: usize, words: &[u64], mut work: impl FnMut(&[u64], &mut Table, u32)) {
+        let mut ahead: Vec<(&[u64], usize, u32)> = Vec::with_capacity(AHEAD);
+        // A record that is too short for its layout comes from nowhere; it is left out rather than read past its end.
+        let mut records = record::records(words).filter(|record| record.len() >= fixed).peekable();
+        let mut current: Option<(Minute, usize)> = None;
+        while records.peek().is_some() {
+            for record in records.by_ref().take(AHEAD) {
+                let minute = record::minute(record);
+                let place = match current {
+                    Some((known, place)) if known == minute => place,
+                    _ => self.place(stamp, minute),
+                };
+                current = Some((minute, place));
+                let id = self.sources.intern(record::hash(record), record::source(record, fixed));
+                let (row, new) = self.tables[place].row(id, self.sources.ids(), &self.layout);
+                if new {
+                    self.sources.hold(id, minute);
+                }
+                self.tables[place].prefetch(row);
+                ahead.push((record, place, row));
+            }
+            for (record, place, row) in ahead.drain(..) {
+                work(record, &mut self.tables[place], row);
+            }
+        }
+        if let Some((_, place)) = current {
+            self.tables[place].tidy(&self.layout);
+        }
+    }
+
+    fn place(&mut self, stamp: Epoch, minute: Minute) -> usize {
+        let (tables, spare, layout) = (&mut self.tables, &mut self.spare, &self.layout);
+        *self.places.entry((stamp, minute)).or_insert_with(|| {
+            spare.pop().unwrap_or_else(|| {
+                tables.push(Table::new(layout));
+                tables.len() - 1
+            })
+        })
     }
 
     /// Closes commit epoch `commit`: merges all tables stamped `<= commit`, hands every partial of a minute `<= commit` to
     /// `closed` as a record and forgets it, then hands every partial left (of those stamps) to `open`, and keeps it, stamped `commit`.
     /// Tables with later stamps are not touched.
-    pub fn close(&mut self, _commit: Epoch, _closed: &mut dyn FnMut(&[u64]), _open: &mut dyn FnMut(&[u64])) {
-        let _ = &self.layout;
-        todo!()
+    pub fn close(&mut self, commit: Epoch, closed: &mut dyn FnMut(&[u64]), open: &mut dyn FnMut(&[u64])) {
+        let later = self.places.split_off(&(commit + 1, 0));
+        let mut minutes: BTreeMap<Minute, usize> = BTreeMap::new();
+        for ((_, minute), place) in std::mem::replace(&mut self.places, later) {
+            match minutes.get(&minute) {
+                None => {
+                    minutes.insert(minute, place);
+                }
+                Some(into) => self.pour(place, *into, minute),
+            }
+        }
+        let mut record = Vec::new();
+        for (minute, place) in minutes {
+            let table = &self.tables[place];
+            let emit: &mut dyn FnMut(&[u64]) = if minute <= commit { closed } else { open };
+            for (row, id) in (0..).zip(table.ids()) {
+                record.clear();
+                let (hash, source) = self.sources.get(*id);
+                self.layout.write_partial(&mut record, hash, minute, source, table.state(row));
+                emit(&record);
+            }
+            if minute <= commit {
+                self.drop_table(place);
+            } else {
+                self.places.insert((commit, minute), place);
+            }
+        }
+        self.sources.forget_silent(commit);
+    }
+
+    /// Merges one table of a minute into another and drops it.
+    fn pour(&mut self, from: usize, into: usize, minute: Minute) {
+        // Taken out for the while, so that the two can be borrowed apart.
+        let table = std::mem::replace(&mut self.tables[from], Table::new(&self.layout));
+        for (row, id) in (0..).zip(table.ids()) {
+            let (place, new) = self.tables[into].row(*id, self.sources.ids(), &self.layout);
+            if new {
+                self.sources.hold(*id, minute);
+            }
+            let (state, heap) = self.tables[into].state_mut(place);
+            self.layout.merge(table.state(row), state, heap);
+        }
+        self.tables[from] = table;
+        self.drop_table(from);
+    }
+
+    fn drop_table(&mut self, place: usize) {
+        for id in self.tables[place].ids() {
+            self.sources.release(*id);
+        }
+        if self.spare.len() < SPARE_TABLES_MAX {
+            self.tables[place].clear();
+        } else {
+            self.tables[place] = Table::new(&self.layout);
+        }
+        self.spare.push(place);
     }
 
     /// Sources that are interned now.
     pub fn sources(&self) -> usize {
-        todo!()
+        self.sources.len()
     }
 
     /// Bytes held: arenas, tables, sources.
     pub fn bytes(&self) -> usize {
-        todo!()
+        self.sources.bytes() + self.tables.iter().map(Table::bytes).sum::<usize>()
     }
 
     /// Tables that are open now.
     pub fn tables(&self) -> usize {
-        todo!()
+        self.places.len()
     }
 }

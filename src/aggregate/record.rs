@@ -9,7 +9,7 @@
 //!  partial: word 3 ... the state words of the layout
 //!  tail:    the source's bytes, then texts, then whatever the layout adds; padded with zeros to a whole word
 //! ```
-//! Offsets of texts count from the start of the tail. Two kinds never mix in one batch.
+//! Offsets of texts count from the start of the tail. Events and partials never mix in one batch.
 
 /// Words before an event's input words.
 pub const EVENT_HEADER_WORDS: usize = 6;
@@ -57,12 +57,105 @@ pub fn minute(record: &[u64]) -> u64 {
     record[2]
 }
 
-/// The bytes of a record's tail, padding included.
-pub fn tail(record: &[u64], fixed_words: usize) -> &[u8] {
-    bytemuck::cast_slice(&record[fixed_words..])
-}
-
 /// The length of a record's source in bytes.
 pub fn source_len(record: &[u64]) -> usize {
     (record[0] >> 32) as usize
+}
+
+/// The bytes of the tail that begins after `fixed_words`, padding included; empty where the record is shorter.
+pub fn tail(record: &[u64], fixed_words: usize) -> &[u8] {
+    bytemuck::cast_slice(record.get(fixed_words..).unwrap_or(&[]))
+}
+
+/// A run of bytes in a tail, as `offset << 32 | length` says; empty where it would run past the end.
+pub fn text(tail: &[u8], span: u64) -> &[u8] {
+    let (start, len) = ((span >> 32) as usize, (span & 0xffff_ffff) as usize);
+    tail.get(start..start + len).unwrap_or(&[])
+}
+
+/// The word that says where a text is.
+pub fn span(start: usize, len: usize) -> u64 {
+    ((start as u64) << 32) | len as u64
+}
+
+/// The source of a record whose tail begins after `fixed_words`.
+pub fn source(record: &[u64], fixed_words: usize) -> &[u8] {
+    text(tail(record, fixed_words), span(0, source_len(record)))
+}
+
+/// The source's bytes of an integer: big-endian with the sign bit flipped, so that bytes sort as numbers do.
+pub fn integer_source(value: i64) -> [u8; 8] {
+    (value ^ i64::MIN).to_be_bytes()
+}
+
+/// The integer of such bytes.
+pub fn source_integer(bytes: &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(bytes.try_into().ok()?) ^ i64::MIN)
+}
+
+/// The header of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct EventHead {
+    /// Hash of the source.
+    pub hash: u64,
+    /// Its minute.
+    pub minute: u64,
+    /// Its event time in milliseconds.
+    pub time: i64,
+    /// [`order`] of its partition and place.
+    pub order: u64,
+    /// Which input fields are there.
+    pub present: u64,
+}
+
+/// Appends an event: its input words, with those named by `texts` replaced by where their bytes come to lie in the tail.
+pub fn write_event<'a>(
+    out: &mut Vec<u64>,
+    head: &EventHead,
+    inputs: &[u64],
+    source: &[u8],
+    texts: impl Iterator<Item = (usize, &'a [u8])>,
+) {
+    let start = out.len();
+    out.extend_from_slice(&[0, head.hash, head.minute, head.time.cast_unsigned(), head.order, head.present]);
+    out.extend_from_slice(inputs);
+    let mut tail = Tail::begin(out, start, source);
+    for (word, text) in texts {
+        let span = tail.push(text);
+        tail.out[start + EVENT_HEADER_WORDS + word] = span;
+    }
+    tail.end();
+}
+
+/// The tail of the record that is being written at the end of `out`.
+pub(super) struct Tail<'a> {
+    pub out: &'a mut Vec<u64>,
+    start: usize,
+    fixed: usize,
+    source: usize,
+    len: usize,
+}
+
+impl<'a> Tail<'a> {
+    /// Begins the tail of the record that starts at word `start`, with its source.
+    pub fn begin(out: &'a mut Vec<u64>, start: usize, source: &[u8]) -> Self {
+        let fixed = out.len();
+        let mut tail = Tail { out, start, fixed, source: source.len(), len: 0 };
+        tail.push(source);
+        tail
+    }
+
+    /// Appends bytes and says where they are.
+    pub fn push(&mut self, bytes: &[u8]) -> u64 {
+        let at = self.len;
+        self.len += bytes.len();
+        self.out.resize(self.fixed + self.len.div_ceil(8), 0);
+        bytemuck::cast_slice_mut::<u64, u8>(&mut self.out[self.fixed..])[at..at + bytes.len()].copy_from_slice(bytes);
+        span(at, bytes.len())
+    }
+
+    /// Writes the record's first word.
+    pub fn end(self) {
+        self.out[self.start] = (self.out.len() - self.start) as u64 | ((self.source as u64) << 32);
+    }
 }

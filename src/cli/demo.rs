@@ -11,8 +11,10 @@ use crate::cluster::Begin;
 use crate::connect::files::{FileSink, FolderStore};
 use crate::connect::generate::{Extent, Generated, Pace, Spec};
 use crate::error::{Error, Result};
+use crate::limits::{MANIFESTS_KEPT_DEFAULT, MINUTE_MS};
 use crate::observe::{LogFormat, start_log};
 use crate::plan;
+use crate::snapshot::From;
 
 /// Generate sensor events, run dataflows/sensors over them, and show what comes out.
 #[derive(Debug, clap::Args)]
@@ -55,7 +57,15 @@ pub(super) fn demo(args: &Args) -> Ended {
     let dataflow = lay_out(&args.dir)?;
     let plan = Arc::new(plan::load(&dataflow).map_err(Failure::Problems)?);
     let (rows, state) = (args.dir.join("out"), args.dir.join("state"));
-    let spec = Spec::demo(args.seed, i64::from(args.minutes));
+    let spec = Spec {
+        seed: args.seed,
+        extent: Extent::Duration(i64::from(args.minutes) * MINUTE_MS),
+        out_of_order: 0.05,
+        late: 0.001,
+        malformed: 0.000_5,
+        non_finite: 0.001,
+        ..Spec::default()
+    };
     if !args.json {
         println!(
             "{} sources, {} events a second of event time, {} minutes, {} workers",
@@ -67,9 +77,9 @@ pub(super) fn demo(args: &Args) -> Ended {
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&state)?),
     };
-    let begin = Begin { fresh: false, from: None, owner: random_name() };
-    let keep = crate::limits::MANIFESTS_KEPT_DEFAULT;
-    let (code, summary) = drive(&plan, edges, Shape { workers: args.workers, keep, begin })?;
+    let begin = Begin { from: From::Newest, owner: random_name() };
+    let shape = Shape { workers: args.workers, keep: MANIFESTS_KEPT_DEFAULT, begin };
+    let (code, summary) = drive(&plan, edges, shape)?;
     if args.json {
         println!("{}", serde_json::json!({ "summary": summary }));
         return Ok(code);

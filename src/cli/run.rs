@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::limits::{MANIFESTS_KEPT_DEFAULT, SLOTS_MAX};
 use crate::observe::{LiveLine, LogFormat, Progress, Summary, start_log};
 use crate::plan::{self, Plan};
-use crate::snapshot::{History, Store};
+use crate::snapshot::{From, History, Store};
 
 /// Run a dataflow.
 #[derive(Debug, clap::Args)]
@@ -80,7 +80,12 @@ pub(super) fn run(args: &Args) -> Ended {
         sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&args.state.0)?),
     };
-    let begin = Begin { fresh: args.fresh, from: args.from, owner: random_name() };
+    let from = match args.from {
+        _ if args.fresh => From::Nothing,
+        Some(sequence) => From::Sequence(sequence),
+        None => From::Newest,
+    };
+    let begin = Begin { from, owner: random_name() };
     let (code, summary) = drive(&plan, edges, Shape { workers: args.workers, keep: args.keep, begin })?;
     if args.json {
         println!("{}", serde_json::json!({ "summary": summary }));
