@@ -92,3 +92,11 @@ const _: () = assert!(BATCH_WORDS * 4 <= WORDS_IN_FLIGHT_MAX, "credits must allo
 const _: () = assert!(LANES_DEFAULT <= LANES_MAX && KEY_GROUPS_DEFAULT <= KEY_GROUPS_MAX);
 const _: () = assert!(SLOTS_MAX <= KEY_GROUPS_MAX as usize, "every slot must be able to own a key group");
 const _: () = assert!(MINUTES_UNCOMMITTED_MAX < MINUTES_AHEAD_MAX);
+
+// Snapshots.
+
+/// Partials of one block of a snapshot part.
+pub const PART_BLOCK_PARTIALS: usize = 1_000;
+
+/// Times that a claim is tried again when another run puts its manifest first.
+pub const CLAIM_RACES_MAX: usize = 100;

@@ -47,8 +47,10 @@ impl Abreast {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::time::FIRST_EPOCH;
+    use crate::time::{FIRST_EPOCH, PartitionStart, SlotEpoch};
 
     #[test]
     fn the_frontier_is_the_slowest() {
@@ -89,5 +91,53 @@ mod tests {
     #[test]
     fn nothing_is_paused_when_all_have_ended() {
         assert!(Abreast::new(FIRST_EPOCH, [1]).may_read(Some(9_999), None));
+    }
+
+    /// Slots read whatever they may, at random, until all is read: nothing is stuck on the way, and no partition is ever read on
+    /// while it is further ahead of the slowest than allowed.
+    fn read_all(logs: &[Vec<Minute>], slots: usize, turns: &[usize]) {
+        let owned = |slot: usize| (0..logs.len()).filter(move |p| p % slots == slot);
+        let start = |p: usize| PartitionStart { partition: p as u32, minute: None, ended: false };
+        let mut epochs: Vec<SlotEpoch> =
+            (0..slots).map(|slot| SlotEpoch::new(FIRST_EPOCH, 0, 0, owned(slot).map(start))).collect();
+        let mut abreast = vec![Abreast::new(FIRST_EPOCH, []); slots];
+        let mut read = vec![0; logs.len()];
+        for turn in turns.iter().copied().cycle() {
+            let frontier = epochs.iter().map(SlotEpoch::epoch).min();
+            let readable: Vec<usize> = (0..logs.len())
+                .filter(|&p| read[p] <= logs[p].len())
+                .filter(|&p| abreast[p % slots].may_read(epochs[p % slots].minute(p as u32), frontier))
+                .collect();
+            let Some(&p) = readable.get(turn % readable.len().max(1)) else { break };
+            let (slot, number) = (p % slots, p as u32);
+            let Some(&minute) = logs[p].get(read[p]) else {
+                read[p] += 1;
+                epochs[slot].ended(number);
+                continue;
+            };
+            let before = epochs[slot].minute(number);
+            let least = (0..logs.len()).filter_map(|p| logs[p].first().copied()).min().unwrap_or(0);
+            let slowest = frontier.unwrap_or(0).max(least);
+            if frontier > Some(FIRST_EPOCH) {
+                assert!(before.is_none_or(|m| m <= slowest + MINUTES_AHEAD_MAX), "{before:?} at {frontier:?}");
+            }
+            read[p] += 1;
+            epochs[slot].entry_read(number, before.max(Some(minute)));
+            if before.is_none() {
+                abreast[slot].known(minute);
+            }
+        }
+        assert!(read.iter().zip(logs).all(|(read, log)| *read == log.len() + 1), "stuck at {read:?} of {logs:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn trap_6_skew_pauses_the_fast_and_never_all(
+            logs in prop::collection::vec(prop::collection::vec(1..200_u64, 0..20), 1..7),
+            slots in 1..4_usize,
+            turns in prop::collection::vec(0..7_usize, 1..30),
+        ) {
+            read_all(&logs, slots, &turns);
+        }
     }
 }
