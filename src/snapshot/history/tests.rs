@@ -214,6 +214,31 @@ fn a_damaged_or_missing_part_names_the_way_out() {
 }
 
 #[test]
+fn partials_come_back_as_records_and_a_damaged_part_is_refused() {
+    use crate::aggregate::SourceKind;
+    use crate::aggregate::partial::Partial;
+
+    let (store, history, all) = filled(1);
+    let layout = Layout::new("id", SourceKind::Text, vec![], vec![]);
+    let mut records = Vec::new();
+    for (source, minute) in [("a", 7), ("b", 7), ("a", 8)] {
+        let partial = Partial { source: source.into(), minute, count: 1, fields: vec![] };
+        layout.pack(&partial, &mut records).unwrap();
+    }
+    let bytes = part::encode(&layout, &records).unwrap();
+    let name = history.part_name(1, 1, 0);
+    history.put_part(&name, &bytes).unwrap();
+    let part = PartRef { name, bytes: bytes.len() as u64, sha256: sha256_hex(&bytes), partials: 3 };
+    let next = Manifest { sequence: 3, commit: Some(1), next: vec![2, 3], parts: vec![part.clone()], ..all[1].clone() };
+    history.commit(&next).unwrap();
+    assert_eq!(history.partials(&next, &layout).unwrap(), records);
+    assert_eq!(history.verify(Some(&layout)), []);
+    store.damage(&part.name);
+    let error = history.partials(&next, &layout).unwrap_err();
+    assert!(error.to_string().contains(&part.name) && error.to_string().contains("`--from 2`"), "{error}");
+}
+
+#[test]
 fn from_must_exist() {
     let (_, history, _) = filled(1);
     let error = history.claim(&template("two"), Some(9)).unwrap_err();
