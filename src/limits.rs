@@ -127,3 +127,10 @@ pub const SCHEMA_TYPES_MAX: usize = 100_000;
 
 const _: () = assert!(ENTRY_BYTES_MAX <= u32::MAX as usize, "offsets in a payload are 32 bits");
 const _: () = assert!(FIELDS_MAX * 2 <= u8::MAX as usize, "a step holds the index of a row's word in a byte");
+// Snapshots.
+
+/// Partials of one block of a snapshot part.
+pub const PART_BLOCK_PARTIALS: usize = 1_000;
+
+/// Times that a claim is tried again when another run puts its manifest first.
+pub const CLAIM_RACES_MAX: usize = 100;

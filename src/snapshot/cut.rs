@@ -11,6 +11,7 @@ pub struct Position(pub u64, pub u64);
 
 /// What became of the events of a partition: `read = folded + malformed + late + too_far_ahead`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counters {
     /// Events read.
     pub read: u64,
@@ -31,36 +32,38 @@ pub struct Counters {
 impl Counters {
     /// Whether every event read is accounted for.
     pub fn balanced(&self) -> bool {
-        self.read == self.folded + self.malformed + self.late + self.too_far_ahead
+        let parts = [self.folded, self.malformed, self.late, self.too_far_ahead];
+        u128::from(self.read) == parts.into_iter().map(u128::from).sum()
     }
 
     /// What was counted since `before`, the same partition's counters at an older cut.
     pub fn since(&self, before: &Counters) -> Counters {
         Counters {
-            read: self.read - before.read,
-            folded: self.folded - before.folded,
-            malformed: self.malformed - before.malformed,
-            late: self.late - before.late,
-            too_far_ahead: self.too_far_ahead - before.too_far_ahead,
-            nulls: self.nulls - before.nulls,
-            non_finite: self.non_finite - before.non_finite,
+            read: self.read.saturating_sub(before.read),
+            folded: self.folded.saturating_sub(before.folded),
+            malformed: self.malformed.saturating_sub(before.malformed),
+            late: self.late.saturating_sub(before.late),
+            too_far_ahead: self.too_far_ahead.saturating_sub(before.too_far_ahead),
+            nulls: self.nulls.saturating_sub(before.nulls),
+            non_finite: self.non_finite.saturating_sub(before.non_finite),
         }
     }
 
-    /// Adds another partition's counters.
+    /// Adds another partition's counters (stored ones may be anything: they stop at the largest number).
     pub fn add(&mut self, other: &Counters) {
-        self.read += other.read;
-        self.folded += other.folded;
-        self.malformed += other.malformed;
-        self.late += other.late;
-        self.too_far_ahead += other.too_far_ahead;
-        self.nulls += other.nulls;
-        self.non_finite += other.non_finite;
+        self.read = self.read.saturating_add(other.read);
+        self.folded = self.folded.saturating_add(other.folded);
+        self.malformed = self.malformed.saturating_add(other.malformed);
+        self.late = self.late.saturating_add(other.late);
+        self.too_far_ahead = self.too_far_ahead.saturating_add(other.too_far_ahead);
+        self.nulls = self.nulls.saturating_add(other.nulls);
+        self.non_finite = self.non_finite.saturating_add(other.non_finite);
     }
 }
 
 /// How many rejects of the partition's current minute were kept with their payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RejectsKept {
     /// The minute of the partition's watermark.
     pub minute: Minute,
@@ -70,6 +73,7 @@ pub struct RejectsKept {
 
 /// One partition at a cut.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PartitionCut {
     /// Its number.
     pub partition: u32,

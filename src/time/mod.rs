@@ -2,6 +2,16 @@
 //!
 //! Nothing here reads a clock: whoever needs the time of day is handed a [`Clock`].
 
+mod abreast;
+mod schedule;
+mod slot_epoch;
+mod watermark;
+
+pub use abreast::Abreast;
+pub use schedule::{Pace, Schedule};
+pub use slot_epoch::{PartitionStart, SlotEpoch};
+pub use watermark::Watermark;
+
 use crate::limits::{MINUTE_MS, TIME_END_S};
 
 /// Milliseconds since the Unix epoch.
