@@ -116,7 +116,7 @@ pub const XZ_MEMORY_BYTES_MAX: u64 = 80 << 20;
 /// Bytes that are read from, and written to, a file at a time.
 pub const FILE_BUFFER_BYTES: usize = 256 << 10;
 
-/// Jobs that wait for one outlet's thread; the graph bounds its jobs by slots, lanes and partitions.
+/// Jobs of one outlet that have not been answered; the graph bounds its jobs by slots, lanes and partitions.
 pub const OUTLET_JOBS_MAX: usize = 1 << 17;
 
 /// Bytes of an object's name in a store.

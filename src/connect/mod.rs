@@ -21,3 +21,6 @@ mod store_contract;
 pub fn failpoint(name: &str) {
     fail::fail_point!(name, |_| std::process::abort());
 }
+
+#[cfg(all(test, feature = "failpoints"))]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
 use crate::dataflow::edges::{Outlet, Wake};
 use crate::error::{Error, Result};
@@ -22,7 +22,10 @@ pub struct ThreadOutlet<J> {
     jobs: Sender<(u64, J)>,
     answers: Receiver<Answer>,
     refused: VecDeque<Answer>,
+    /// Tickets taken and not yet answered; their number bounds both channels, which therefore take memory for what is in
+    /// them only (a bounded channel takes all it may ever need at once, in every slot).
     open: BTreeSet<u64>,
+    queue: usize,
     stop: Arc<AtomicBool>,
     wake: Wake,
 }
@@ -33,15 +36,15 @@ impl<J: Send + 'static> ThreadOutlet<J> {
         Self::with_queue(name, OUTLET_JOBS_MAX, wake, work)
     }
 
-    /// The same with room for `queue` waiting jobs.
+    /// The same with room for `queue` jobs whose answers have not been polled.
     pub fn with_queue(
         name: &str,
         queue: usize,
         wake: Wake,
         work: impl FnMut(J) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
-        let (jobs, jobs_in) = bounded(queue);
-        let (answers_out, answers) = bounded(queue.saturating_add(1));
+        let (jobs, jobs_in) = unbounded();
+        let (answers_out, answers) = unbounded();
         let stop = Arc::new(AtomicBool::new(false));
         let side = ThreadSide { jobs: jobs_in, answers: answers_out, stop: Arc::clone(&stop), wake: Arc::clone(&wake) };
         thread::Builder::new()
@@ -54,6 +57,7 @@ impl<J: Send + 'static> ThreadOutlet<J> {
             answers,
             refused: VecDeque::new(),
             open: BTreeSet::new(),
+            queue,
             stop,
             wake,
         })
@@ -94,13 +98,13 @@ impl Drop for WakeAtEnd {
 
 impl<J> Outlet<J> for ThreadOutlet<J> {
     fn submit(&mut self, ticket: u64, job: J) {
-        let problem = match self.jobs.try_send((ticket, job)) {
-            Ok(()) => {
-                self.open.insert(ticket);
-                return;
-            }
-            Err(TrySendError::Full(_)) => "was given more jobs than its queue holds",
-            Err(TrySendError::Disconnected(_)) => "has ended, yet was given a job",
+        let problem = if self.open.len() >= self.queue {
+            format!("was given more jobs than the {} it may hold", self.queue)
+        } else if self.jobs.send((ticket, job)).is_ok() {
+            self.open.insert(ticket);
+            return;
+        } else {
+            "has ended, yet was given a job".to_owned()
         };
         self.refused.push_back((ticket, Err(Error::bug(format!("the thread {} {problem}", self.name)))));
         (self.wake)();

@@ -48,7 +48,12 @@ impl Draft {
     /// from the rename on, so a later failure is ambiguous.
     pub fn rename(mut self, name: &str, step: impl FnOnce()) -> Result<()> {
         let path = self.folder.join(name);
-        fs::rename(&self.path, &path).map_err(|cause| failed("naming", &path, cause))?;
+        fs::rename(&self.path, &path).map_err(|cause| match cause.kind() {
+            ErrorKind::NotFound => {
+                failed("naming", &path, "its temporary file is gone: does another run use this folder?")
+            }
+            _ => failed("naming", &path, cause),
+        })?;
         self.named = true;
         step();
         sync_folder(&self.folder).map_err(Error::ambiguous)
@@ -93,12 +98,15 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     synced.map_err(|cause| failed("syncing the folder", folder, cause))
 }
 
-/// Creates a folder and those above it, durably as far up as `root`'s own parent.
+/// Creates a folder and those above it, durably: with all names from `root` down, and those of folders it had to make.
 pub fn create_folders(root: &Path, folder: &Path) -> Result<()> {
+    // Within the root others may be making the same folders at this moment, so all of it is synced, new to us or not.
+    let inside = folder.ancestors().take_while(|above| above.starts_with(root)).count();
+    let missing = folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).count();
+    let created = if missing > 0 { missing + 1 } else { 0 };
     fs::create_dir_all(folder).map_err(|cause| failed("creating the folder", folder, cause))?;
-    let above_root = root.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
-    for above in folder.ancestors().take_while(|above| above.starts_with(root)).chain(above_root) {
-        sync_folder(above)?;
+    for above in folder.ancestors().take(inside.max(created)) {
+        sync_folder(if above.as_os_str().is_empty() { Path::new(".") } else { above })?;
     }
     Ok(())
 }

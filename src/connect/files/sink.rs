@@ -46,7 +46,7 @@ pub struct FileSink {
 
 impl FileSink {
     /// A sink in `dir` for rows of this layout; nothing is created before `prepare`.
-    pub fn new(dir: impl Into<PathBuf>, layout: &Arc<Layout>) -> Self {
+    pub fn new(dir: impl Into<PathBuf>, layout: Arc<Layout>) -> Self {
         Self::with_columns(dir, layout.columns())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::capture::CaptureReader;
 use super::container::{ContainerReader, MAGIC};
@@ -44,8 +44,10 @@ impl Files {
     /// files are taken; no match, or a match of any other kind, is an error.
     pub fn new(pattern: &str) -> Result<Self> {
         let mut files = Vec::new();
+        let fixed = fixed_folder(pattern);
         for path in matches(pattern)? {
-            let below = path.strip_prefix(fixed_folder(pattern)).unwrap_or(&path);
+            let plain_path = plain(&path);
+            let below = plain_path.strip_prefix(&fixed).unwrap_or(&plain_path);
             let Some(name) = below.to_str().map(str::to_owned) else {
                 return Err(Error::configuration(format!("the file name {} is not UTF-8: rename it", path.display())));
             };
@@ -122,11 +124,18 @@ fn difference(now: &SourceFile, then: &PartitionCut) -> Option<String> {
 
 /// The folder above the first part of a pattern that varies; the file's own folder where none does.
 fn fixed_folder(pattern: &str) -> PathBuf {
-    let fixed: PathBuf = Path::new(pattern)
-        .components()
-        .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']))
-        .collect();
-    if fixed == Path::new(pattern) { fixed.parent().map(Path::to_path_buf).unwrap_or_default() } else { fixed }
+    let whole = plain(Path::new(pattern));
+    let varies = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+    let mut fixed: PathBuf = whole.components().take_while(|part| !varies(part)).collect();
+    if fixed == whole {
+        fixed.pop();
+    }
+    fixed
+}
+
+/// Without the `.` that some ways to spell a path hold: a partition's name must not depend on them.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
@@ -192,7 +201,12 @@ impl OpenFile {
 impl SourceFile {
     fn open(&self, from: Option<Position>) -> Result<OpenFile> {
         let name = self.path.display().to_string();
-        let file = File::open(&self.path).map_err(|cause| Error::outside(format!("opening {name}"), cause))?;
+        let file = File::open(&self.path).map_err(|cause| match cause.raw_os_error() {
+            Some(libc::EMFILE) => {
+                Error::outside(format!("opening {name}"), "raise the limit of open files (ulimit -n)")
+            }
+            _ => Error::outside(format!("opening {name}"), cause),
+        })?;
         let input = Input::new(file, name, self.len);
         Ok(match self.kind {
             Kind::Container => OpenFile::Container(ContainerReader::open(input, from)?),

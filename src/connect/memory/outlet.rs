@@ -11,7 +11,7 @@ use crate::snapshot::History;
 /// When an answer comes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
-    /// At the first poll after this many.
+    /// After this many more polls.
     Polls(u32),
     /// When the script has been released more often than this.
     Release(u64),
@@ -41,7 +41,7 @@ impl<J> MemoryOutlet<J> {
         MemoryOutlet { work: Box::new(work), faults, waiting: VecDeque::new(), wake, tried }
     }
 
-    /// Answers that have become due are moved one poll nearer.
+    /// The index of the answer that is due at this poll; all that wait for polls come one nearer.
     fn due(&mut self) -> Option<usize> {
         let released = self.faults.released();
         let due = self.waiting.iter().position(|waiting| match waiting.due {
