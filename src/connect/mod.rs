@@ -5,12 +5,14 @@
 //!  memory/   the same in memory, with faults on demand: for tests and the simulator
 //! ```
 //! Each holds the same file names (`source`, `sink`, `store`), so knowing one is knowing all. What blocks runs on a thread
-//! behind [`outlet::ThreadOutlet`]; [`archive`] puts a pipeline's history behind either kind.
+//! behind [`outlet::ThreadOutlet`]; [`Keeper`] puts a pipeline's history behind either kind.
 
-pub mod archive;
+mod archive;
 pub mod files;
 pub mod memory;
 pub mod outlet;
+
+pub use archive::Keeper;
 
 #[cfg(test)]
 mod store_contract;

@@ -19,7 +19,7 @@ fn write_rows(dir: &Path) -> Result<()> {
     let column = Column { name: "window_start".to_owned(), kind: ColumnType::DateTime, nullable: false };
     let count = Column { name: "count".to_owned(), kind: ColumnType::UInt64, nullable: false };
     let sink = FileSink::with_columns(dir, &[column, count]);
-    sink.prepare(true)?;
+    sink.prepare(Some(0))?;
     let (sender, woken) = mpsc::channel();
     let wake: Wake = Arc::new(move || {
         let _ = sender.send(());

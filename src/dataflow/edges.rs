@@ -85,6 +85,9 @@ pub trait Source: Send + Sync {
     /// All partitions, in their lasting order.
     fn partitions(&self) -> Result<Vec<Partition>>;
 
+    /// Whether the source is still the one that a manifest's cut speaks of; the error names the partition that is not.
+    fn resume(&self, cut: &[PartitionCut]) -> Result<()>;
+
     /// Opens a reader for the partitions that one slot owns.
     fn open(&self, starts: Vec<Start>, wake: Wake) -> Result<Box<dyn Reader>>;
 }
@@ -183,9 +186,13 @@ pub trait Outlet<J> {
 
 /// Where rows, rejects and the ledger go.
 pub trait Sink: Send + Sync {
-    /// Makes sure that rows can be written; `resumed` tells whether the pipeline has a manifest with rows. A sink that holds
-    /// rows of this pipeline while the state knows of none is an error that says how to go on.
-    fn prepare(&self, resumed: bool) -> Result<()>;
+    /// Whether a pipeline whose newest commit epoch is `commit` may write here: one without a commit may not where there are rows
+    /// already. Changes nothing: whoever may not run must not disturb the one that does.
+    fn check(&self, commit: Option<Epoch>) -> Result<()>;
+
+    /// Makes ready for a run that has claimed the pipeline: what was written for commit epochs after `commit` is in doubt and goes
+    /// away; the run writes it again, if it comes again.
+    fn prepare(&self, commit: Option<Epoch>) -> Result<()>;
 
     /// A writer for one slot.
     fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>>;
@@ -195,4 +202,13 @@ pub trait Sink: Send + Sync {
 pub trait Archive: Send + Sync {
     /// A keeper for one slot.
     fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Keep>>>;
+}
+
+/// Who is told of progress; must not block.
+pub trait Observer: Send + Sync {
+    /// So many events were read.
+    fn read(&self, events: u64);
+
+    /// A manifest is stored.
+    fn committed(&self, manifest: &Manifest);
 }

@@ -26,3 +26,7 @@ pub type Clock = std::sync::Arc<dyn Fn() -> Millis + Send + Sync>;
 pub fn minute_of(time: Millis) -> Option<Minute> {
     (0..TIME_END_S * 1_000).contains(&time).then(|| (time / MINUTE_MS).cast_unsigned())
 }
+
+mod civil;
+
+pub use civil::utc;

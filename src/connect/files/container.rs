@@ -43,11 +43,6 @@ impl<R: Read + Seek> ContainerReader<R> {
         Ok(reader)
     }
 
-    /// The schema in the header, as JSON.
-    pub fn schema(&self) -> &Arc<str> {
-        &self.schema
-    }
-
     fn go_to(&mut self, first: u64, offset: u64, number: u64) -> Result<()> {
         if offset < first || (offset == first) != (number == 0) {
             let problem = format!("reading should go on at block {number}, but block 0 begins at byte {first}");
@@ -166,7 +161,7 @@ fn metadata_bytes<R: Read + Seek>(input: &mut Input<R>) -> Result<Vec<u8>> {
     let at = input.offset();
     let len = input.long()?;
     let room = (CONTAINER_HEADER_BYTES_MAX as u64).saturating_sub(at);
-    let Some(fits) = usize::try_from(len).ok().filter(|len| *len as u64 <= room) else {
+    let Some(fits) = usize::try_from(len).ok().filter(|len| (*len as u64) < room) else {
         let problem =
             format!("the header has {len} bytes of metadata here, {CONTAINER_HEADER_BYTES_MAX} in all can be");
         return Err(input.damaged(at, problem));

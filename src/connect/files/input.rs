@@ -20,11 +20,6 @@ impl<R: Read + Seek> Input<R> {
         Input { reader: BufReader::with_capacity(FILE_BUFFER_BYTES, reader), name: name.into(), offset: 0, len }
     }
 
-    /// The name for messages.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Where the next byte is.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -5,7 +5,8 @@
 use std::io::{self, Write};
 
 use crate::aggregate::{Column, FinishedRow, Value};
-use crate::time::Minute;
+use crate::limits::MINUTE_MS;
+use crate::time::utc;
 
 /// Writes rows of one layout.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ impl RowLines {
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a row has {found} values, not {wanted}")));
         };
         out.write_all(first)?;
-        write!(out, "\"{}\"", DateTime(row.minute))?;
+        write!(out, "\"{}\"", utc(row.minute.cast_signed() * MINUTE_MS))?;
         for (key, value) in keys.iter().zip(&row.values) {
             out.write_all(key)?;
             write_value(value, out)?;
@@ -66,34 +67,6 @@ fn write_decimal(unscaled: i128, scale: usize, out: &mut impl Write) -> io::Resu
     let (whole, fraction) = digits.split_at(digits.len() - scale);
     let point = if scale > 0 { "." } else { "" };
     write!(out, "{sign}{whole}{point}{fraction}")
-}
-
-/// The start of a minute in UTC as `YYYY-MM-DD HH:MM:SS`.
-struct DateTime(Minute);
-
-impl std::fmt::Display for DateTime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (year, month, day) = civil_date(self.0 / 1_440);
-        let in_day = self.0 % 1_440;
-        write!(f, "{year:04}-{month:02}-{day:02} {:02}:{:02}:00", in_day / 60, in_day % 60)
-    }
-}
-
-/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar.
-///
-/// Years are counted from March, so that the leap day is the last of its year: then months have a fixed pattern of
-/// 153 days in five months, and the calendar repeats every 146,097 days (400 years).
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    const DAYS_0000_03_01_TO_1970: u64 = 719_468;
-    let days = days + DAYS_0000_03_01_TO_1970;
-    let (cycle, in_cycle) = (days / 146_097, days % 146_097);
-    // Leap days before this one in the cycle: one in 4 years (1,461 days), none in 100 (36,524), one in 400.
-    let year_in_cycle = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
-    let in_year = in_cycle - (365 * year_in_cycle + year_in_cycle / 4 - year_in_cycle / 100);
-    let from_march = (5 * in_year + 2) / 153;
-    let day = in_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (cycle * 400 + year_in_cycle + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::io::{self, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::durable::{Draft, create_folders, failed, remove_temporaries};
+use super::durable::{Draft, create_folders, failed, remove_temporaries, sync_folder};
 use super::rows::RowLines;
 use crate::aggregate::{Column, Layout};
 use crate::connect::failpoint;
@@ -39,6 +39,9 @@ const ROWS: Kind = Kind { folder: "rows", steps: ["rows-tmp-written", "rows-sync
 const REJECTS: Kind = Kind { folder: "rejects", steps: ["rejects-tmp-written", "rejects-synced", "rejects-renamed"] };
 const LEDGER: Kind = Kind { folder: "ledger", steps: ["ledger-tmp-written", "ledger-synced", "ledger-renamed"] };
 
+/// Digits of a commit epoch in a name, so that names sort as commits do.
+const COMMIT_DIGITS: usize = 10;
+
 /// A sink on a folder.
 pub struct FileSink {
     files: SinkFiles,
@@ -57,30 +60,57 @@ impl FileSink {
 }
 
 impl Sink for FileSink {
-    fn prepare(&self, resumed: bool) -> Result<()> {
+    fn check(&self, commit: Option<Epoch>) -> Result<()> {
+        let dir = &self.files.dir;
+        let rows = written(&dir.join(ROWS.folder))?;
+        let Some((_, name)) = rows.first().filter(|_| commit.is_none()) else { return Ok(()) };
+        Err(Error::configuration(format!(
+            "the sink folder {} holds rows already ({name}), but the state knows of none: name another folder, remove this \
+             one, or name the --state these rows belong to",
+            dir.display()
+        )))
+    }
+
+    fn prepare(&self, commit: Option<Epoch>) -> Result<()> {
         let dir = &self.files.dir;
         for kind in [ROWS, REJECTS, LEDGER] {
             let folder = dir.join(kind.folder);
             create_folders(dir, &folder)?;
             remove_temporaries(&folder, Duration::ZERO)?;
+            for (_, name) in written(&folder)?.into_iter().filter(|(written, _)| Some(*written) > commit) {
+                let path = folder.join(name);
+                fs::remove_file(&path).map_err(|cause| failed("removing", &path, cause))?;
+            }
+            sync_folder(&folder)?;
         }
-        let rows = dir.join(ROWS.folder);
-        let found = fs::read_dir(&rows).and_then(|mut entries| entries.next().transpose());
-        match found.map_err(|cause| failed("listing", &rows, cause))? {
-            Some(entry) if !resumed => Err(Error::configuration(format!(
-                "the sink folder {} holds rows already ({}), but the state knows of none: name another folder, remove this \
-                 one, or name the --state these rows belong to",
-                dir.display(),
-                entry.file_name().to_string_lossy()
-            ))),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
         let files = self.files.clone();
         Ok(Box::new(ThreadOutlet::start(&format!("sink-{slot}"), wake, move |job| files.write(&job))?))
     }
+}
+
+/// Commit epochs and names of the files that a sink has written in `folder`, ascending; none where it is absent. Files of
+/// other names are not ours.
+fn written(folder: &Path) -> Result<Vec<(Epoch, String)>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(failed("listing", folder, cause)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(|cause| failed("listing", folder, cause))?.file_name();
+        let Some(name) = name.to_str().filter(|name| name.ends_with(".jsonl")) else { continue };
+        let digits = name.split(['-', '.']).next().unwrap_or_default();
+        if let Some(commit) = digits.parse().ok().filter(|_| digits.len() >= COMMIT_DIGITS) {
+            files.push((commit, name.to_owned()));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// What a slot's thread holds.
@@ -102,17 +132,17 @@ impl SinkFiles {
                     let (found, wanted) = (odd.values.len(), self.lines.values());
                     return Err(Error::bug(format!("a row has {found} values where its layout has {wanted}")));
                 }
-                self.replace(&ROWS, &format!("{commit:010}-{lane:03}.jsonl"), |out| {
+                self.replace(&ROWS, &format!("{commit:0COMMIT_DIGITS$}-{lane:03}.jsonl"), |out| {
                     rows().try_for_each(|row| self.lines.write(row, out))
                 })
             }
             Write::Rejects { commit, partition, rejects } => {
                 let lines = rejects.iter().map(RejectLine::of);
-                self.replace_lines(&REJECTS, &format!("{commit:010}-{partition:05}.jsonl"), lines)
+                self.replace_lines(&REJECTS, &format!("{commit:0COMMIT_DIGITS$}-{partition:05}.jsonl"), lines)
             }
             Write::Ledger { commit, attempt, lines } => {
                 let lines = lines.iter().map(|line| LedgerRecord::of(*commit, *attempt, line));
-                self.replace_lines(&LEDGER, &format!("{commit:010}.jsonl"), lines)
+                self.replace_lines(&LEDGER, &format!("{commit:0COMMIT_DIGITS$}.jsonl"), lines)
             }
         }
     }
@@ -145,16 +175,24 @@ impl SinkFiles {
         let folder = self.dir.join(kind.folder);
         let [written, synced, renamed] = kind.steps;
         let mut draft = Draft::create(&folder)?;
-        let mut out = BufWriter::with_capacity(FILE_BUFFER_BYTES, draft.file());
-        let filled = fill(&mut out).and_then(|()| out.flush());
-        // A full disk would let the buffer try again when it is dropped: throw its rest away instead.
-        let _ = out.into_parts();
-        filled.map_err(|cause| failed("writing", &folder.join(name), cause))?;
+        fill_file(draft.file(), fill).map_err(|cause| failed("writing", &folder.join(name), cause))?;
         failpoint(written);
         draft.sync()?;
         failpoint(synced);
         draft.rename(name, || failpoint(renamed))
     }
+}
+
+/// Writes all that `fill` gives to the file.
+fn fill_file(
+    file: &mut fs::File,
+    fill: impl FnOnce(&mut BufWriter<&mut fs::File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(FILE_BUFFER_BYTES, file);
+    let filled = fill(&mut out).and_then(|()| out.flush());
+    // After an error the buffer would try again when it is dropped: throw its rest away instead.
+    let _ = out.into_parts();
+    filled
 }
 
 /// A line of a rejects file.

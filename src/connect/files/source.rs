@@ -42,7 +42,7 @@ impl Files {
     /// Expands `pattern`: `*` and `?` stay within one name, `**` crosses folders, hidden files must be named. A partition's
     /// name is its path below the folder at which the pattern begins to vary. Avro object container files and `.events`
     /// files are taken; no match, or a match of any other kind, is an error.
-    pub fn new(pattern: &str) -> Result<Self> {
+    pub fn open(pattern: &str) -> Result<Self> {
         let mut files = Vec::new();
         let fixed = fixed_folder(pattern);
         for path in matches(pattern)? {
@@ -64,32 +64,6 @@ impl Files {
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Files { files })
-    }
-
-    /// Compares the files with those a manifest's cut was made of. Files are finite: one that differs, is missing or is new
-    /// would make rows that no undisturbed run gives, so it is refused by name. An empty cut has nothing to say.
-    pub fn verify(&self, cut: &[PartitionCut]) -> Result<()> {
-        if cut.is_empty() {
-            return Ok(());
-        }
-        let known: BTreeMap<&str, &PartitionCut> = cut.iter().map(|then| (then.name.as_str(), then)).collect();
-        let found: BTreeMap<&str, &SourceFile> = self.files.iter().map(|now| (now.name.as_str(), now)).collect();
-        let mut problems = Vec::new();
-        for (name, then) in &known {
-            match found.get(name) {
-                None => problems.push(format!("{name} is no longer there")),
-                Some(now) => problems.extend(difference(now, then)),
-            }
-        }
-        let new = found.keys().filter(|name| !known.contains_key(*name));
-        problems.extend(new.map(|name| format!("{name} is new")));
-        for (number, now) in self.files.iter().enumerate().filter(|_| problems.is_empty()) {
-            if known.get(now.name.as_str()).is_some_and(|then| then.partition as usize != number) {
-                problems.push(format!("{} is partition {number} now and was another", now.name));
-                break;
-            }
-        }
-        refuse(problems)
     }
 }
 
@@ -219,6 +193,32 @@ impl Source for Files {
     fn partitions(&self) -> Result<Vec<Partition>> {
         let partition = |file: &SourceFile| Partition { name: file.name.clone(), identity: file.identity.clone() };
         Ok(self.files.iter().map(partition).collect())
+    }
+
+    /// Files are finite: one that differs, is missing or is new would make rows that no undisturbed run gives, so each is
+    /// named. An empty cut has nothing to say.
+    fn resume(&self, cut: &[PartitionCut]) -> Result<()> {
+        if cut.is_empty() {
+            return Ok(());
+        }
+        let known: BTreeMap<&str, &PartitionCut> = cut.iter().map(|then| (then.name.as_str(), then)).collect();
+        let found: BTreeMap<&str, &SourceFile> = self.files.iter().map(|now| (now.name.as_str(), now)).collect();
+        let mut problems = Vec::new();
+        for (name, then) in &known {
+            match found.get(name) {
+                None => problems.push(format!("{name} is no longer there")),
+                Some(now) => problems.extend(difference(now, then)),
+            }
+        }
+        let new = found.keys().filter(|name| !known.contains_key(*name));
+        problems.extend(new.map(|name| format!("{name} is new")));
+        for (number, now) in self.files.iter().enumerate().filter(|_| problems.is_empty()) {
+            if known.get(now.name.as_str()).is_some_and(|then| then.partition as usize != number) {
+                problems.push(format!("{} is partition {number} now and was another", now.name));
+                break;
+            }
+        }
+        refuse(problems)
     }
 
     fn open(&self, starts: Vec<Start>, wake: Wake) -> Result<Box<dyn Reader>> {

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 
 use super::faults::{Act, Faults};
-use crate::connect::archive::keep;
+use crate::connect::Keeper;
 use crate::dataflow::edges::{Archive, Keep, Outlet, Wake};
 use crate::error::Result;
-use crate::snapshot::History;
 
 /// When an answer comes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,23 +93,23 @@ impl<J> Outlet<J> for MemoryOutlet<J> {
     }
 }
 
-/// An archive that does its work in the caller's thread, over any store.
+/// An archive that does a keeper's work in the caller's thread.
 pub struct MemoryArchive {
-    history: History,
+    keeper: Keeper,
     faults: Faults,
 }
 
 impl MemoryArchive {
-    /// An archive over this history, under this script.
-    pub fn new(history: History, faults: Faults) -> Self {
-        MemoryArchive { history, faults }
+    /// An archive of this keeper's history, under this script.
+    pub fn new(keeper: Keeper, faults: Faults) -> Self {
+        MemoryArchive { keeper, faults }
     }
 }
 
 impl Archive for MemoryArchive {
     fn open(&self, _slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Keep>>> {
-        let history = self.history.clone();
-        let work = move |job| keep(&history, job);
+        let keeper = self.keeper.clone();
+        let work = move |job| keeper.keep(job);
         Ok(Box::new(MemoryOutlet::new("keeping a part or manifest", self.faults.clone(), wake, work)))
     }
 }

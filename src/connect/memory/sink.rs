@@ -78,11 +78,20 @@ impl MemorySink {
 }
 
 impl Sink for MemorySink {
-    fn prepare(&self, resumed: bool) -> Result<()> {
-        if resumed || self.lock().rows.is_empty() {
+    fn check(&self, commit: Option<Epoch>) -> Result<()> {
+        if commit.is_some() || self.lock().rows.is_empty() {
             return Ok(());
         }
         Err(Error::configuration("the sink in memory holds rows already, but the state knows of none: take another"))
+    }
+
+    fn prepare(&self, commit: Option<Epoch>) -> Result<()> {
+        let known = |written: Epoch| Some(written) <= commit;
+        let mut collected = self.lock();
+        collected.rows.retain(|(written, _), _| known(*written));
+        collected.rejects.retain(|(written, _), _| known(*written));
+        collected.ledger.retain(|written, _| known(*written));
+        Ok(())
     }
 
     fn open(&self, _slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {

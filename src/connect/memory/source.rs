@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::dataflow::edges::{Entry, Framing, Next, Partition, Reader, Source, Start, Wake};
 use crate::error::{Error, Result};
 use crate::event::Span;
-use crate::snapshot::Position;
+use crate::snapshot::{PartitionCut, Position};
 use crate::time::Millis;
 
 /// What a partition says once its entries have been read.
@@ -96,6 +96,18 @@ impl MemorySource {
 impl Source for MemorySource {
     fn partitions(&self) -> Result<Vec<Partition>> {
         Ok(self.lock().logs.iter().map(|log| log.partition.clone()).collect())
+    }
+
+    /// Partitions may be added, none may go or change its name.
+    fn resume(&self, cut: &[PartitionCut]) -> Result<()> {
+        let state = self.lock();
+        let is_there = |then: &PartitionCut| {
+            state.logs.get(then.partition as usize).is_some_and(|log| log.partition.name == then.name)
+        };
+        match cut.iter().find(|then| !is_there(then)) {
+            Some(gone) => Err(Error::data(format!("partition {} ({}) is no longer there", gone.partition, gone.name))),
+            None => Ok(()),
+        }
     }
 
     fn open(&self, starts: Vec<Start>, wake: Wake) -> Result<Box<dyn Reader>> {

@@ -5,42 +5,6 @@ fn column(name: &str, kind: ColumnType) -> Column {
     Column { name: name.to_owned(), kind, nullable: true }
 }
 
-fn date(days: u64) -> String {
-    let (year, month, day) = civil_date(days);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// The calendar, counted day by day.
-#[test]
-fn dates_agree_with_a_calendar_counted_by_hand() {
-    let (mut year, mut month, mut day) = (1970, 1, 1);
-    for days in 0..=60_000 {
-        assert_eq!(civil_date(days), (year, month, day), "day {days}");
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let length = match month {
-            2 if leap => 29,
-            2 => 28,
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        };
-        day += 1;
-        if day > length {
-            (month, day) = (month + 1, 1);
-        }
-        if month > 12 {
-            (year, month) = (year + 1, 1);
-        }
-    }
-}
-
-#[test]
-fn known_minutes_are_written_as_clickhouse_writes_them() {
-    assert_eq!(DateTime(0).to_string(), "1970-01-01 00:00:00");
-    assert_eq!(DateTime(22_616_957).to_string(), "2013-01-01 05:17:00");
-    assert_eq!(DateTime((crate::limits::TIME_END_S as u64 - 60) / 60).to_string(), "2106-02-07 06:27:00");
-    assert_eq!(date(11_016), "2000-02-29");
-}
-
 #[test]
 fn a_row_is_one_line_of_json_with_columns_in_order() {
     let columns = [

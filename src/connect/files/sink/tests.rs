@@ -46,7 +46,7 @@ fn write(dir: &Path, job: Write) -> Result<()> {
 
 fn prepared() -> tempfile::TempDir {
     let dir = folder();
-    FileSink::with_columns(dir.path(), &columns()).prepare(false).expect("an empty folder can be used");
+    FileSink::with_columns(dir.path(), &columns()).prepare(None).expect("an empty folder can be used");
     dir
 }
 
@@ -130,30 +130,39 @@ fn rejects_and_ledger_are_lines_of_json() {
 
 #[test]
 fn rows_that_the_state_does_not_know_are_refused() {
+    let dir = folder();
+    let sink = FileSink::with_columns(dir.path().join("new"), &columns());
+    sink.check(None).expect("there are no rows yet");
+    assert!(!dir.path().join("new").exists(), "a check changes nothing");
     let dir = prepared();
     let sink = FileSink::with_columns(dir.path(), &columns());
-    sink.prepare(false).expect("there are no rows yet");
+    fs::write(dir.path().join("rows/.tmp-0123"), "half a li").expect("it can be written");
+    sink.check(None).expect("half a file is no rows");
     write(dir.path(), rows(vec![vec![row(1, "a", 1)]])).expect("it can be written");
-    sink.prepare(true).expect("the state knows of rows");
-    let error = sink.prepare(false).expect_err("it does not");
+    sink.check(Some(0)).expect("the state knows the pipeline");
+    let error = sink.check(None).expect_err("it does not");
     assert_eq!(error.fault, Fault::Configuration);
     let message = error.to_string();
-    assert!(
-        message.contains("0029333341-002.jsonl") && message.contains("name another folder, remove this one"),
-        "{message}"
-    );
+    assert!(message.contains("0029333341-002.jsonl"), "{message}");
+    assert!(message.contains("name another folder, remove this one"), "{message}");
 }
 
 #[test]
-fn leftovers_of_a_killed_run_are_removed() {
+fn what_is_in_doubt_goes_away_before_a_run_and_nothing_else() {
     let dir = prepared();
-    for kind in [ROWS, REJECTS, LEDGER] {
-        fs::write(dir.path().join(kind.folder).join(".tmp-0123"), "half a li").expect("it can be written");
+    let all = |name: &str| [ROWS, REJECTS, LEDGER].map(|kind| dir.path().join(kind.folder).join(name));
+    let names =
+        ["0000000007-000.jsonl", "0000000008-000.jsonl", "12345678901-000.jsonl", ".tmp-0123", "9-notes.jsonl", "9"];
+    for path in names.iter().flat_map(|name| all(name)) {
+        fs::write(path, "{}\n").expect("it can be written");
     }
-    FileSink::with_columns(dir.path(), &columns()).prepare(false).expect("half a file is no rows");
+    fs::write(dir.path().join("ledger/0000000009.jsonl"), "{}\n").expect("it can be written");
+    FileSink::with_columns(dir.path(), &columns()).prepare(Some(7)).expect("it can be made ready");
     for kind in [ROWS, REJECTS, LEDGER] {
-        assert!(names(&dir.path().join(kind.folder)).is_empty());
+        assert_eq!(self::names(&dir.path().join(kind.folder)), ["0000000007-000.jsonl", "9", "9-notes.jsonl"]);
     }
+    FileSink::with_columns(dir.path(), &columns()).prepare(None).expect("it can be made ready");
+    assert_eq!(self::names(&dir.path().join("rows")), ["9", "9-notes.jsonl"]);
 }
 
 #[test]
@@ -170,7 +179,7 @@ fn what_fails_is_an_answer_and_leaves_no_half_file() {
     let error = write(dir.path(), rows(vec![vec![row(1, "a", 1)]])).expect_err("the folder is gone");
     assert_eq!(error.fault, Fault::Outside);
     fs::write(dir.path().join("rows"), "").expect("a file can be in the way");
-    let error = FileSink::with_columns(dir.path(), &columns()).prepare(false).expect_err("it is in the way");
+    let error = FileSink::with_columns(dir.path(), &columns()).prepare(None).expect_err("it is in the way");
     assert_eq!(error.fault, Fault::Outside);
 }
 
@@ -179,10 +188,9 @@ fn what_fails_is_an_answer_and_leaves_no_half_file() {
 #[test]
 fn a_full_disk_is_an_error_and_no_panic() {
     let mut full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
-    let mut out = BufWriter::with_capacity(16, &mut full);
     let lines = RowLines::new(&columns());
-    let filled =
-        lines.write(&row(1, "a source that is longer than the buffer", 1), &mut out).and_then(|()| out.flush());
-    let _ = out.into_parts();
+    let filled = fill_file(&mut full, |out| (0..10_000).try_for_each(|minute| lines.write(&row(minute, "a", 1), out)));
+    assert_eq!(filled.expect_err("nothing fits").kind(), io::ErrorKind::StorageFull);
+    let filled = fill_file(&mut full, |out| lines.write(&row(1, "less than a buffer", 1), out));
     assert_eq!(filled.expect_err("nothing fits").kind(), io::ErrorKind::StorageFull);
 }

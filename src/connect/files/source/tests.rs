@@ -26,7 +26,7 @@ fn capture(path: &Path, payloads: u64) {
 }
 
 fn files(dir: &Path, pattern: &str) -> Result<Files> {
-    Files::new(dir.join(pattern).to_str().expect("temporary folders have plain names"))
+    Files::open(dir.join(pattern).to_str().expect("temporary folders have plain names"))
 }
 
 fn names(files: &Files) -> Vec<String> {
@@ -87,7 +87,7 @@ fn partitions_are_named_below_the_pattern_and_sorted() {
     );
     assert_eq!(names(&files(dir.path(), "*/a.events").expect("there is one")), ["in/a.events"]);
     let here = format!("{}/./in//*.events", dir.path().display());
-    assert_eq!(names(&Files::new(&here).expect("there are two")), ["a.events", "b.events"]);
+    assert_eq!(names(&Files::open(&here).expect("there are two")), ["a.events", "b.events"]);
     assert_eq!(names(&files(dir.path(), "in/a.events").expect("there is one")), ["a.events"]);
     assert_eq!(names(&files(dir.path(), "in/[ab].events").expect("there are two")), ["a.events", "b.events"]);
 }
@@ -130,9 +130,9 @@ fn files_that_changed_under_a_resumed_run_are_refused_by_name() {
     }
     let before = files(dir.path(), "*.events").expect("there are five");
     let cut = cut(&before);
-    before.verify(&cut).expect("nothing has changed");
-    before.verify(&[]).expect("a new pipeline knows no files");
-    files(dir.path(), "*.events").expect("there are five").verify(&cut).expect("nothing has changed");
+    before.resume(&cut).expect("nothing has changed");
+    before.resume(&[]).expect("a new pipeline knows no files");
+    files(dir.path(), "*.events").expect("there are five").resume(&cut).expect("nothing has changed");
     capture(&dir.path().join("a.events"), 11);
     capture(&dir.path().join("b.events"), 9);
     let mut changed = fs::read(dir.path().join("c.events")).expect("it is there");
@@ -140,7 +140,7 @@ fn files_that_changed_under_a_resumed_run_are_refused_by_name() {
     fs::write(dir.path().join("c.events"), changed).expect("it can be written");
     fs::remove_file(dir.path().join("d.events")).expect("it can be removed");
     capture(&dir.path().join("f.events"), 1);
-    let error = files(dir.path(), "*.events").expect("there are five").verify(&cut).expect_err("all but one differ");
+    let error = files(dir.path(), "*.events").expect("there are five").resume(&cut).expect_err("all but one differ");
     assert_eq!(error.fault, Fault::Data);
     let message = error.to_string();
     for words in [
@@ -164,7 +164,7 @@ fn a_long_list_of_changes_is_cut_short() {
     }
     let cut = cut(&files(dir.path(), "*.events").expect("there are many"));
     let message =
-        files(dir.path(), "00.events").expect("there is one").verify(&cut).expect_err("24 are gone").to_string();
+        files(dir.path(), "00.events").expect("there is one").resume(&cut).expect_err("24 are gone").to_string();
     assert!(message.contains("10.events is no longer there; 14 more"), "{message}");
 }
 

@@ -18,15 +18,19 @@ fn write(sink: &MemorySink, job: Write) -> Result<()> {
 #[test]
 fn the_latest_of_a_name_counts() {
     let sink = MemorySink::default();
-    sink.prepare(false).expect("it is empty");
+    sink.check(None).expect("it is empty");
     write(&sink, rows(7, &[1, 2])).expect("all goes well");
     write(&sink, rows(7, &[3])).expect("all goes well");
     write(&sink, rows(8, &[])).expect("all goes well");
     let collected = sink.collected();
     assert_eq!(collected.rows.keys().collect::<Vec<_>>(), [&(7, 0)]);
     assert_eq!(collected.all_rows().map(|row| row.values.clone()).collect::<Vec<_>>(), [[Value::Unsigned(3)]]);
-    assert!(sink.prepare(false).is_err());
-    sink.prepare(true).expect("the state knows of them");
+    assert!(sink.check(None).is_err());
+    sink.check(Some(0)).expect("the state knows the pipeline");
+    sink.prepare(Some(7)).expect("nothing is in doubt");
+    assert_eq!(sink.collected(), collected);
+    sink.prepare(Some(6)).expect("the rows are in doubt");
+    assert_eq!(sink.collected(), Collected::default());
 }
 
 #[test]

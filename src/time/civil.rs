@@ -1,0 +1,66 @@
+//! The calendar: milliseconds since the Unix epoch as a date and a time of day.
+
+use super::Millis;
+
+/// `YYYY-MM-DD HH:MM:SS` in UTC, as ClickHouse writes a `DateTime`. Years before 0 and after 9999 do not occur: event times end
+/// in 2106.
+pub fn utc(time: Millis) -> String {
+    let seconds = time.div_euclid(1_000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+}
+
+/// The proleptic Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is the
+/// last of its year, in eras of 400 years, which all have the same number of days.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const DAYS_FROM_MARCH_0000: i64 = 719_468;
+    const DAYS_OF_ERA: i64 = 146_097;
+    let since = days + DAYS_FROM_MARCH_0000;
+    let (era, of_era) = (since.div_euclid(DAYS_OF_ERA), since.rem_euclid(DAYS_OF_ERA));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_instants() {
+        for (time, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (-1, "1969-12-31 23:59:59"),
+            (951_782_399_999, "2000-02-28 23:59:59"),
+            (951_782_400_000, "2000-02-29 00:00:00"),
+            (1_357_017_420_000, "2013-01-01 05:17:00"),
+            (4_294_967_295_000, "2106-02-07 06:28:15"),
+        ] {
+            assert_eq!(utc(time), text);
+        }
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for days in 0..50_000 {
+            assert_eq!(civil(days), (year, month, day));
+            let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let last = match month {
+                2 if leap => 29,
+                2 => 28,
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            (year, month, day) = match (month, day == last) {
+                (12, true) => (year + 1, 1, 1),
+                (_, true) => (year, month + 1, 1),
+                _ => (year, month, day + 1),
+            };
+        }
+    }
+}
