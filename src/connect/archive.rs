@@ -45,3 +45,6 @@ impl Archive for Keeper {
         Ok(Box::new(ThreadOutlet::start(&format!("archive-{slot}"), wake, move |job| keeper.keep(job))?))
     }
 }
+
+#[cfg(test)]
+mod tests;
