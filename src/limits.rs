@@ -134,3 +134,42 @@ pub const PART_BLOCK_PARTIALS: usize = 1_000;
 
 /// Times that a claim is tried again when another run puts its manifest first.
 pub const CLAIM_RACES_MAX: usize = 100;
+
+// The edges: files, stores and the threads behind them.
+
+/// Bytes up to which the whole of a source file goes into its identity; of a longer one, its two ends do.
+pub const IDENTITY_WHOLE_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of each end of a longer file that go into its identity.
+pub const IDENTITY_END_BYTES: u64 = 4 << 20;
+
+/// Bytes of an Avro file's header (its schema and other metadata).
+pub const CONTAINER_HEADER_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of a block of an Avro file as stored: what does not compress grows a little.
+pub const CONTAINER_BLOCK_BYTES_MAX: usize = ENTRY_BYTES_MAX + (ENTRY_BYTES_MAX >> 2);
+
+/// Events of a block of an Avro file: one that takes no byte at all has no source, but must not make the count unbounded.
+pub const CONTAINER_BLOCK_EVENTS_MAX: u64 = ENTRY_BYTES_MAX as u64;
+
+/// Bytes that unpacking an xz block may take beside its output: enough for `xz -9`.
+pub const XZ_MEMORY_BYTES_MAX: u64 = 80 << 20;
+
+/// Bytes that are read from, and written to, a file at a time.
+pub const FILE_BUFFER_BYTES: usize = 256 << 10;
+
+/// Jobs of one outlet that have not been answered; the graph bounds its jobs by slots, lanes and partitions.
+pub const OUTLET_JOBS_MAX: usize = 1 << 17;
+
+/// Bytes of an object's name in a store.
+pub const OBJECT_NAME_BYTES_MAX: usize = 512;
+
+/// Seconds after which a temporary file is taken for one of a dead run.
+pub const TEMPORARY_DEAD_S: u64 = 3_600;
+
+/// Problems that one error message names; the rest are counted.
+pub const PROBLEMS_NAMED_MAX: usize = 10;
+
+const _: () = assert!(2 * IDENTITY_END_BYTES <= IDENTITY_WHOLE_BYTES_MAX, "the ends must not overlap");
+const _: () = assert!(ENTRY_BYTES_MAX <= u32::MAX as usize, "an entry's spans are 32 bits");
+const _: () = assert!(PARTITIONS_MAX < OUTLET_JOBS_MAX, "an outlet must take the rejects of every partition");

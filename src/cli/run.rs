@@ -40,7 +40,7 @@ pub struct Args {
     /// Manifests to keep.
     #[arg(long, value_name = "N", default_value_t = MANIFESTS_KEPT_DEFAULT)]
     pub keep: usize,
-    /// Forget the pipeline's state and start empty.
+    /// Start empty: forget the pipeline's state, and remove its rows from --sink.
     #[arg(long, conflicts_with = "from")]
     pub fresh: bool,
     /// Resume from the manifest of this sequence number instead of the newest.

@@ -47,7 +47,7 @@ pub fn begin(
         source.resume(&found.cut)?;
         history.partials(&found, &plan.layout)?;
         sink.check(found.commit)?;
-    } else {
+    } else if how.from != From::Nothing {
         sink.check(None)?;
     }
     let manifest = history.claim(&template, how.from)?;

@@ -1,2 +1,30 @@
-//! connect
+//! The traits of [`crate::dataflow::edges`] made real.
+//!
+//! ```text
+//!  files/    partitions are files, rows go into a folder, snapshots into another
+//!  generate/ entries made from a seed: a source only
+//!  memory/   the same in memory, with faults on demand: for tests and the simulator
+//! ```
+//! Each holds the same file names (`source`, `sink`, `store`), so knowing one is knowing all. What blocks runs on a thread
+//! behind [`outlet::ThreadOutlet`]; [`Keeper`] puts a pipeline's history behind either kind.
+
+mod archive;
+pub mod files;
 pub mod generate;
+pub mod memory;
+pub mod outlet;
+
+pub use archive::Keeper;
+
+#[cfg(test)]
+mod store_contract;
+
+/// A named step at which a test may end the process (`FAILPOINTS=rows-renamed=return`); nothing unless the feature
+/// `failpoints` is on. `return` aborts, as a power cut would; the other actions are those of the `fail` crate.
+#[cfg_attr(not(feature = "failpoints"), allow(unused_variables, reason = "the macro is empty without the feature"))]
+pub fn failpoint(name: &str) {
+    fail::fail_point!(name, |_| std::process::abort());
+}
+
+#[cfg(all(test, feature = "failpoints"))]
+mod tests;

@@ -163,7 +163,7 @@ impl Flusher {
             }
         }
         for (lane, mut partials) in lanes {
-            partials.sort_unstable_by_key(|partial| (record::minute(partial), record::source(partial)));
+            partials.sort_unstable_by_key(|partial| (record::minute(partial), layout.source_of(partial)));
             let rows: Vec<FinishedRow> = partials.into_iter().map(|partial| layout.finish(partial)).collect();
             count(&rows, &mut writing.totals);
             let blocks = blocks(rows, self.rows_per_insert);

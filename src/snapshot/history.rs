@@ -12,6 +12,7 @@ use super::{Manifest, PartRef, Store, part};
 use crate::aggregate::Layout;
 use crate::error::{Error, Fault, Result};
 
+pub use claim::From;
 pub use summary::{Shown, ShownPart, Summary};
 pub use verify::Finding;
 
@@ -75,11 +76,6 @@ impl History {
                 .map_err(|error| self.with_way_out(error, manifest.sequence))?;
         }
         Ok(records)
-    }
-
-    /// The name of a part.
-    pub fn part_name(&self, attempt: u64, commit: u64, slot: usize) -> String {
-        format!("{}{attempt:010}-{commit:010}-{slot:05}.avro", self.parts_prefix())
     }
 
     /// Stores a part's bytes.

@@ -12,6 +12,12 @@ use crate::aggregate::Layout;
 use crate::aggregate::partial::Partial;
 use crate::aggregate::record::records;
 use crate::error::Result;
+use crate::time::Epoch;
+
+/// The name of the part of one slot at a commit epoch.
+pub fn name(pipeline: &str, attempt: u64, commit: Epoch, slot: usize) -> String {
+    format!("{pipeline}/parts/{attempt:010}-{commit:010}-{slot:05}.avro")
+}
 
 /// Encodes partial records; equal partials give equal bytes, in whatever order they come: they are sorted by (minute, source),
 /// and the container's sync marker is derived from them.

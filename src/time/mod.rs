@@ -3,11 +3,13 @@
 //! Nothing here reads a clock: whoever needs the time of day is handed a [`Clock`].
 
 mod abreast;
+mod civil;
 mod schedule;
 mod slot_epoch;
 mod watermark;
 
 pub use abreast::Abreast;
+pub use civil::utc;
 pub use schedule::{Pace, Schedule};
 pub use slot_epoch::{PartitionStart, SlotEpoch};
 pub use watermark::Watermark;

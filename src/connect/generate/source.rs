@@ -9,7 +9,7 @@ use super::batch::{Batch, Generator};
 use crate::dataflow::edges::{Entry, Framing, Next, Partition, Reader, Source, Start, Wake};
 use crate::error::{Error, Result};
 use crate::limits::QUEUED_ENTRIES_MAX;
-use crate::snapshot::Position;
+use crate::snapshot::{PartitionCut, Position};
 
 /// How fast entries become available.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +54,17 @@ impl Source for Generated {
         let identity = self.generator.fingerprint();
         let partition = |number| Partition { name: format!("generated-{number:05}"), identity: identity.to_owned() };
         Ok((0..self.generator.spec().partitions).map(partition).collect())
+    }
+
+    fn resume(&self, cut: &[PartitionCut]) -> Result<()> {
+        let identity = self.generator.fingerprint();
+        match cut.iter().find(|cut| cut.identity != identity) {
+            None => Ok(()),
+            Some(cut) => Err(Error::data(format!(
+                "{} was generated from another specification; start empty, or generate the same events as before",
+                cut.name
+            ))),
+        }
     }
 
     fn open(&self, starts: Vec<Start>, wake: Wake) -> Result<Box<dyn Reader>> {

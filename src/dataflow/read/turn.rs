@@ -21,7 +21,7 @@ use crate::snapshot::{PartitionCut, slot_of};
 use crate::time::{Abreast, Epoch, FIRST_EPOCH, LAST_EPOCH, SlotEpoch};
 
 /// What a turn sends, in order.
-pub(super) enum Output<'a> {
+pub(in crate::dataflow) enum Output<'a> {
     /// Events at the slot's epoch.
     Events(&'a mut Batch),
     /// Rejects at the slot's epoch.
@@ -31,7 +31,7 @@ pub(super) enum Output<'a> {
 }
 
 /// What is to happen after a turn.
-pub(super) enum Then {
+pub(in crate::dataflow) enum Then {
     /// There is more to read: another turn, after the others.
     Again,
     /// Something from outside will wake it, or so many milliseconds.

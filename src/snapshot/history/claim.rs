@@ -4,7 +4,17 @@ use super::History;
 use crate::error::{Error, Fault, Result};
 use crate::limits::CLAIM_RACES_MAX;
 use crate::snapshot::Manifest;
-use crate::time::FIRST_EPOCH;
+
+/// Where a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// Empty, whatever there is.
+    Nothing,
+    /// At the newest manifest, or empty where there is none.
+    Newest,
+    /// At the manifest of this sequence number.
+    Sequence(u64),
+}
 
 impl History {
     /// Puts a manifest under its sequence number. Where the name is taken, what is there is read back: the same owner and
@@ -32,10 +42,26 @@ impl History {
         Ok(())
     }
 
-    /// Claims the pipeline for a new run: reads the newest manifest (or that of sequence `from`), checks it against
-    /// `template` (pipeline, plan, key groups, lanes), and puts a manifest with the next attempt and the template's owner.
-    /// Races with another run are settled by who puts first; the loser reads again and claims after it.
-    pub fn claim(&self, template: &Manifest, from: Option<u64>) -> Result<Manifest> {
+    /// The manifest that a run would go on from, checked against `template` (plan, key groups, lanes); `None` where it would
+    /// begin empty. Changes nothing.
+    pub fn found(&self, template: &Manifest, from: From) -> Result<Option<Manifest>> {
+        let found = match from {
+            From::Nothing => None,
+            From::Newest => self.newest()?,
+            From::Sequence(from) => {
+                Some(self.manifest(from)?.ok_or_else(|| self.no_such(from, &self.sequences().unwrap_or_default()))?)
+            }
+        };
+        if let Some(found) = &found {
+            self.check_unchanged(found, template)?;
+        }
+        Ok(found)
+    }
+
+    /// Claims the pipeline for a new run: puts a manifest with the next sequence number, the next attempt and the template's
+    /// owner, and all else as [`History::found`] it. Races with another run are settled by who puts first; the loser reads again
+    /// and claims after it.
+    pub fn claim(&self, template: &Manifest, from: From) -> Result<Manifest> {
         for _ in 0..CLAIM_RACES_MAX {
             let claim = self.next_claim(template, from)?;
             match self.commit(&claim) {
@@ -53,26 +79,11 @@ impl History {
         ))
     }
 
-    /// The manifest that would claim the pipeline as it is now.
-    fn next_claim(&self, template: &Manifest, from: Option<u64>) -> Result<Manifest> {
+    /// The manifest that would claim the pipeline as it is now. One that begins empty is numbered on, too: an older run that is
+    /// still alive must find its next number taken.
+    fn next_claim(&self, template: &Manifest, from: From) -> Result<Manifest> {
         let sequences = self.sequences()?;
-        let base = match from {
-            Some(from) => Some(self.manifest(from)?.ok_or_else(|| self.no_such(from, &sequences))?),
-            None => self.newest()?,
-        };
-        let Some(base) = base else {
-            return Ok(Manifest {
-                pipeline: self.pipeline.clone(),
-                sequence: 1,
-                attempt: 1,
-                commit: None,
-                next: vec![FIRST_EPOCH],
-                parts: Vec::new(),
-                totals: Default::default(),
-                ..template.clone()
-            });
-        };
-        self.check_unchanged(&base, template)?;
+        let base = self.found(template, from)?.unwrap_or_else(|| template.clone());
         let newest = sequences.last().copied().unwrap_or(0).max(base.sequence);
         Ok(Manifest {
             sequence: newest + 1,

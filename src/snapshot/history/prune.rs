@@ -32,21 +32,6 @@ impl History {
         Ok(count)
     }
 
-    /// Removes everything of the pipeline (`--fresh`).
-    pub fn forget(&self) -> Result<usize> {
-        // Manifests first, the newest last: whatever is left after a crash in between can still be resumed from.
-        let mut count = 0;
-        for sequence in self.sequences()? {
-            self.store.delete(&self.manifest_name(sequence))?;
-            count += 1;
-        }
-        for name in self.store.list(&format!("{}/", self.pipeline))? {
-            self.store.delete(&name)?;
-            count += 1;
-        }
-        Ok(count)
-    }
-
     /// The manifests to keep, newest first, and the numbers of those to remove, oldest first. A damaged one among the kept
     /// stays where it is.
     fn split(&self, sequences: &[u64], keep: usize) -> Result<(Vec<Manifest>, Vec<u64>)> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::*;
-use crate::snapshot::{Counters, PartitionCut, RejectsKept, Totals};
+use crate::snapshot::{From, part, Counters, PartitionCut, RejectsKept, Totals};
 use crate::time::{Pace, Schedule};
 
 /// A store in memory that can be told to lose answers and to have others come first.
@@ -94,7 +94,7 @@ fn commit(history: &History, last: &Manifest) -> Manifest {
     let schedule = Schedule::restored(last.commit, &last.next).unwrap();
     let schedule = schedule.after_commit(Some(last.next[0] + 1), Pace::default());
     let epoch = schedule.committed.unwrap();
-    let name = history.part_name(last.attempt, epoch, 0);
+    let name = part::name("p", last.attempt, epoch, 0);
     let bytes = part::write(Vec::new());
     history.put_part(&name, &bytes).unwrap();
     let part = PartRef { name, bytes: bytes.len() as u64, sha256: sha256_hex(&bytes), partials: 0 };
@@ -112,7 +112,7 @@ fn commit(history: &History, last: &Manifest) -> Manifest {
 /// A claim and `commits` commits after it.
 fn filled(commits: usize) -> (Arc<Memory>, History, Vec<Manifest>) {
     let (store, history) = new();
-    let mut all = vec![history.claim(&template("one"), None).unwrap()];
+    let mut all = vec![history.claim(&template("one"), From::Newest).unwrap()];
     for _ in 0..commits {
         all.push(commit(&history, all.last().unwrap()));
     }
@@ -123,10 +123,10 @@ fn filled(commits: usize) -> (Arc<Memory>, History, Vec<Manifest>) {
 fn a_new_pipeline_is_claimed_and_resumed() {
     let (_, history) = new();
     assert!(history.newest().unwrap().is_none() && history.verify(None).is_empty());
-    let first = history.claim(&template("one"), None).unwrap();
+    let first = history.claim(&template("one"), From::Newest).unwrap();
     assert_eq!((first.sequence, first.attempt, first.commit, first.next.clone()), (1, 1, None, vec![0]));
     let second = commit(&history, &first);
-    let third = history.claim(&template("two"), None).unwrap();
+    let third = history.claim(&template("two"), From::Newest).unwrap();
     let expected = Manifest { sequence: 3, attempt: 2, owner: "two".into(), ..second };
     assert_eq!(third, expected);
     assert_eq!((history.newest().unwrap(), history.sequences().unwrap()), (Some(third), vec![1, 2, 3]));
@@ -147,7 +147,7 @@ fn a_lost_answer_is_success_when_tried_again() {
 #[test]
 fn the_older_run_is_told_who_owns_the_pipeline() {
     let (_, history, all) = filled(1);
-    history.claim(&template("two"), None).unwrap();
+    history.claim(&template("two"), From::Newest).unwrap();
     let error = history.commit(&Manifest { sequence: 3, ..all[1].clone() }).unwrap_err();
     assert_eq!(error.fault, Fault::Superseded);
     assert!(error.to_string().contains("attempt 2 by two (manifest 3) owns the pipeline now"), "{error}");
@@ -156,7 +156,7 @@ fn the_older_run_is_told_who_owns_the_pipeline() {
 #[test]
 fn a_run_that_slept_through_a_clean_up_is_superseded_and_leaves_nothing() {
     let (_, history, all) = filled(1);
-    let mut last = history.claim(&template("two"), None).unwrap();
+    let mut last = history.claim(&template("two"), From::Newest).unwrap();
     for _ in 0..6 {
         last = commit(&history, &last);
     }
@@ -171,7 +171,7 @@ fn claims_that_race_come_one_after_the_other() {
     let (store, history, all) = filled(1);
     let other = Manifest { sequence: 3, attempt: 2, owner: "other".into(), ..all[1].clone() };
     store.script.lock().unwrap().push(Trouble::Overtaken(Box::new(other)));
-    let claim = history.claim(&template("me"), None).unwrap();
+    let claim = history.claim(&template("me"), From::Newest).unwrap();
     assert_eq!((claim.sequence, claim.attempt, claim.owner.as_str()), (4, 3, "me"));
 }
 
@@ -179,7 +179,7 @@ fn claims_that_race_come_one_after_the_other() {
 fn another_dataflow_is_refused_with_all_differences() {
     let (_, history, _) = filled(0);
     let other = Manifest { plan: "other".into(), lanes: 8, ..template("two") };
-    let error = history.claim(&other, None).unwrap_err();
+    let error = history.claim(&other, From::Newest).unwrap_err();
     assert_eq!(error.fault, Fault::Configuration);
     assert!(error.to_string().contains("plan was plan, is now other; lanes was 4, is now 8;"), "{error}");
 }
@@ -188,11 +188,11 @@ fn another_dataflow_is_refused_with_all_differences() {
 fn a_damaged_newest_manifest_names_the_way_out() {
     let (store, history, all) = filled(3);
     store.damage(&history.manifest_name(4));
-    let error = history.claim(&template("two"), None).unwrap_err();
+    let error = history.claim(&template("two"), From::Newest).unwrap_err();
     assert_eq!(error.fault, Fault::Data);
     assert!(error.to_string().contains("manifest 4 of pipeline 'p' in memory"), "{error}");
     assert!(error.to_string().contains("`--from 3` goes on from there"), "{error}");
-    let claim = history.claim(&template("two"), Some(3)).unwrap();
+    let claim = history.claim(&template("two"), From::Sequence(3)).unwrap();
     assert_eq!((claim.sequence, claim.commit), (5, all[2].commit));
     assert_eq!(claim.attempt, 3, "the damaged one may have been a claim");
     assert_eq!(history.newest().unwrap(), Some(claim));
@@ -226,7 +226,7 @@ fn partials_come_back_as_records_and_a_damaged_part_is_refused() {
         layout.pack(&partial, &mut records).unwrap();
     }
     let bytes = part::encode(&layout, &records).unwrap();
-    let name = history.part_name(1, 1, 0);
+    let name = part::name("p", 1, 1, 0);
     history.put_part(&name, &bytes).unwrap();
     let part = PartRef { name, bytes: bytes.len() as u64, sha256: sha256_hex(&bytes), partials: 3 };
     let next = Manifest { sequence: 3, commit: Some(1), next: vec![2, 3], parts: vec![part.clone()], ..all[1].clone() };
@@ -241,17 +241,17 @@ fn partials_come_back_as_records_and_a_damaged_part_is_refused() {
 #[test]
 fn from_must_exist() {
     let (_, history, _) = filled(1);
-    let error = history.claim(&template("two"), Some(9)).unwrap_err();
+    let error = history.claim(&template("two"), From::Sequence(9)).unwrap_err();
     assert!(error.to_string().contains("has no manifest 9, stored are 1 to 2"), "{error}");
 }
 
 #[test]
 fn pruning_keeps_distinct_commits_claims_and_what_is_being_prepared() {
     let (store, history, all) = filled(4);
-    let claim = history.claim(&template("two"), None).unwrap();
-    let dead = history.part_name(1, 99, 0);
-    let prepared = history.part_name(claim.attempt, claim.next[0], 0);
-    let newer = history.part_name(claim.attempt + 1, 0, 0);
+    let claim = history.claim(&template("two"), From::Newest).unwrap();
+    let dead = part::name("p", 1, 99, 0);
+    let prepared = part::name("p", claim.attempt, claim.next[0], 0);
+    let newer = part::name("p", claim.attempt + 1, 0, 0);
     for name in [&dead, &prepared, &newer] {
         history.put_part(name, b"x").unwrap();
     }
@@ -260,14 +260,6 @@ fn pruning_keeps_distinct_commits_claims_and_what_is_being_prepared() {
     let parts = store.list("p/parts/").unwrap();
     assert_eq!(parts, [all[3].parts[0].name.clone(), all[4].parts[0].name.clone(), prepared, newer]);
     assert_eq!((history.prune(2).unwrap(), history.verify(None)), (0, vec![]));
-}
-
-#[test]
-fn forgetting_leaves_other_pipelines() {
-    let (store, history, _) = filled(2);
-    store.put("pq/manifests/x", b"other").unwrap();
-    assert_eq!(history.forget().unwrap(), 3 + 2);
-    assert_eq!(store.list("").unwrap(), ["pq/manifests/x"]);
 }
 
 #[test]

@@ -53,10 +53,10 @@ fn put_field(out: &mut Vec<u8>, field: &FieldState) {
             }
             put_len(out, 0);
         }
-        Some(Sum::Integer { value, overflowed }) => {
+        Some(Sum::Integer { value, carry }) => {
             put_len(out, 2);
             out.extend_from_slice(&value.to_be_bytes());
-            out.push(u8::from(*overflowed));
+            put_long(out, *carry);
         }
     }
     put_option(out, field.min.as_ref(), put_value);
@@ -82,18 +82,12 @@ fn take_sum(bytes: &mut Taken) -> Result<Option<Sum>> {
         0 => Ok(None),
         1 => {
             let parts = bytes.items(Taken::double)?;
-            if let Some(part) = parts.iter().find(|part| !part.is_finite()) {
-                return Err(Error::data(format!("a part of a sum is {part}")));
-            }
-            Ok(Some(Sum::Float(ExactSum::from_parts(&parts)?)))
+            let sum = ExactSum::from_parts(&parts);
+            Ok(Some(Sum::Float(sum.ok_or_else(|| Error::data(format!("the parts of a sum are {parts:?}")))?)))
         }
         2 => {
             let value = i128::from_be_bytes(bytes.array()?);
-            let overflowed = match bytes.array()? {
-                [flag @ 0..=1] => flag == 1,
-                [flag] => return Err(Error::data(format!("a boolean is {flag}"))),
-            };
-            Ok(Some(Sum::Integer { value, overflowed }))
+            Ok(Some(Sum::Integer { value, carry: bytes.long()? }))
         }
         branch => Err(bad_branch(branch)),
     }

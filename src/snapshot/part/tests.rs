@@ -16,7 +16,7 @@ fn example() -> Vec<Partial> {
     let integers = FieldState {
         count: 3,
         nonzero: Some(2),
-        sum: Some(Sum::Integer { value: -(1 << 100), overflowed: true }),
+        sum: Some(Sum::Integer { value: -(1 << 100), carry: -1 }),
         min: Some(Picked::Integer(i64::MIN)),
         max: Some(Picked::Integer(i64::MAX)),
         first: Some((when(-1, u64::MAX), Picked::Text("Zürich".into()))),
@@ -111,7 +111,7 @@ fn another_version_codec_or_schema_is_refused_clearly() {
     assert!(replaced(b"minuet.part\x021", b"minuet.part\x022").contains("minuet.part is 2, this minuet reads 1"));
     assert!(replaced(b"minuet.part", b"minuet.tart").contains("minuet.part is nothing"));
     assert!(replaced(b"null", b"zstd").contains("its codec is zstd, allowed is null"));
-    assert!(replaced(b"overflowed", b"oversowed_").contains("its schema is not the one of version 1"));
+    assert!(replaced(b"carry", b"carrx").contains("its schema is not the one of version 1"));
     assert!(replaced(b"Obj\x01", b"Obj\x02").contains("does not begin as"));
 }
 
@@ -140,7 +140,7 @@ fn picked() -> impl Strategy<Value = Picked> {
 fn field() -> impl Strategy<Value = FieldState> {
     let sum = prop_oneof![
         (-1e300..1e300_f64).prop_map(|value| float_sum(&[value])),
-        (any::<i128>(), any::<bool>()).prop_map(|(value, overflowed)| Some(Sum::Integer { value, overflowed })),
+        (any::<i128>(), any::<i64>()).prop_map(|(value, carry)| Some(Sum::Integer { value, carry })),
         Just(None),
     ];
     let timed = || prop::option::of(((any::<i64>(), any::<u64>()), picked()));

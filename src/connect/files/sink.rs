@@ -1,0 +1,262 @@
+//! A folder of rows, rejects and ledger lines.
+//!
+//! ```text
+//!  rows/<commit, 10 digits>-<lane, 3 digits>.jsonl              see [`super::rows`]
+//!  rejects/<commit, 10 digits>-<partition, 5 digits>.jsonl      one object per reject, its payload in base64
+//!  ledger/<commit, 10 digits>.jsonl                             one object per partition
+//! ```
+//! No attempt in a name: a replay overwrites the same file with the same bytes. Where there is nothing to say there is no file.
+
+use std::fs;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::durable::{Draft, create_folders, failed, remove_temporaries, sync_folder};
+use super::rows::RowLines;
+use crate::aggregate::{Column, Layout};
+use crate::connect::failpoint;
+use crate::connect::outlet::ThreadOutlet;
+use crate::dataflow::edges::{LedgerLine, Outlet, Reject, Sink, Wake, Write};
+use crate::error::{Error, Result};
+use crate::limits::FILE_BUFFER_BYTES;
+use crate::snapshot::Position;
+use crate::time::Epoch;
+
+/// The kinds of file, each in a folder of its own.
+struct Kind {
+    folder: &'static str,
+    /// Failpoints: all written, synced, renamed.
+    steps: [&'static str; 3],
+}
+
+const ROWS: Kind = Kind { folder: "rows", steps: ["rows-tmp-written", "rows-synced", "rows-renamed"] };
+const REJECTS: Kind = Kind { folder: "rejects", steps: ["rejects-tmp-written", "rejects-synced", "rejects-renamed"] };
+const LEDGER: Kind = Kind { folder: "ledger", steps: ["ledger-tmp-written", "ledger-synced", "ledger-renamed"] };
+
+/// Digits of a commit epoch in a name, so that names sort as commits do.
+const COMMIT_DIGITS: usize = 10;
+
+/// A sink on a folder.
+pub struct FileSink {
+    files: SinkFiles,
+}
+
+impl FileSink {
+    /// A sink in `dir` for rows of this layout; nothing is created before `prepare`.
+    pub fn new(dir: impl Into<PathBuf>, layout: Arc<Layout>) -> Self {
+        Self::with_columns(dir, layout.columns())
+    }
+
+    /// The same for these columns, `window_start` being the first.
+    pub fn with_columns(dir: impl Into<PathBuf>, columns: &[Column]) -> Self {
+        FileSink { files: SinkFiles { dir: dir.into(), lines: RowLines::new(columns) } }
+    }
+}
+
+impl Sink for FileSink {
+    fn check(&self, commit: Option<Epoch>) -> Result<()> {
+        let dir = &self.files.dir;
+        let rows = written(&dir.join(ROWS.folder))?;
+        let Some((_, name)) = rows.first().filter(|_| commit.is_none()) else { return Ok(()) };
+        Err(Error::configuration(format!(
+            "the sink folder {} holds rows already ({name}), but the state knows of none: name another folder, remove this \
+             one, or name the --state these rows belong to",
+            dir.display()
+        )))
+    }
+
+    fn prepare(&self, commit: Option<Epoch>) -> Result<()> {
+        let dir = &self.files.dir;
+        for kind in [ROWS, REJECTS, LEDGER] {
+            let folder = dir.join(kind.folder);
+            create_folders(dir, &folder)?;
+            remove_temporaries(&folder, Duration::ZERO)?;
+            for (_, name) in written(&folder)?.into_iter().filter(|(written, _)| Some(*written) > commit) {
+                let path = folder.join(name);
+                fs::remove_file(&path).map_err(|cause| failed("removing", &path, cause))?;
+            }
+            sync_folder(&folder)?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
+        let files = self.files.clone();
+        Ok(Box::new(ThreadOutlet::start(&format!("sink-{slot}"), wake, move |job| files.write(&job))?))
+    }
+}
+
+/// Commit epochs and names of the files that a sink has written in `folder`, ascending; none where it is absent. Files of
+/// other names are not ours.
+fn written(folder: &Path) -> Result<Vec<(Epoch, String)>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(failed("listing", folder, cause)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(|cause| failed("listing", folder, cause))?.file_name();
+        let Some(name) = name.to_str().filter(|name| name.ends_with(".jsonl")) else { continue };
+        let digits = name.split(['-', '.']).next().unwrap_or_default();
+        if let Some(commit) = digits.parse().ok().filter(|_| digits.len() >= COMMIT_DIGITS) {
+            files.push((commit, name.to_owned()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What a slot's thread holds.
+#[derive(Clone)]
+struct SinkFiles {
+    dir: PathBuf,
+    lines: RowLines,
+}
+
+impl SinkFiles {
+    fn write(&self, job: &Write) -> Result<()> {
+        match job {
+            Write::Rows { commit, lane, blocks } => {
+                let rows = || blocks.iter().flatten();
+                if rows().next().is_none() {
+                    return Ok(());
+                }
+                if let Some(odd) = rows().find(|row| row.values.len() != self.lines.values()) {
+                    let (found, wanted) = (odd.values.len(), self.lines.values());
+                    return Err(Error::bug(format!("a row has {found} values where its layout has {wanted}")));
+                }
+                self.replace(&ROWS, &format!("{commit:0COMMIT_DIGITS$}-{lane:03}.jsonl"), |out| {
+                    rows().try_for_each(|row| self.lines.write(row, out))
+                })
+            }
+            Write::Rejects { commit, partition, rejects } => {
+                let lines = rejects.iter().map(RejectLine::of);
+                self.replace_lines(&REJECTS, &format!("{commit:0COMMIT_DIGITS$}-{partition:05}.jsonl"), lines)
+            }
+            Write::Ledger { commit, attempt, lines } => {
+                let lines = lines.iter().map(|line| LedgerRecord::of(*commit, *attempt, line));
+                self.replace_lines(&LEDGER, &format!("{commit:0COMMIT_DIGITS$}.jsonl"), lines)
+            }
+        }
+    }
+
+    fn replace_lines(
+        &self,
+        kind: &Kind,
+        name: &str,
+        lines: impl ExactSizeIterator<Item = impl Serialize>,
+    ) -> Result<()> {
+        if lines.len() == 0 {
+            return Ok(());
+        }
+        self.replace(kind, name, |out| {
+            for line in lines {
+                serde_json::to_writer(&mut *out, &line)?;
+                out.write_all(b"\n")?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes a file whole, durably, in place of one of that name.
+    fn replace(
+        &self,
+        kind: &Kind,
+        name: &str,
+        fill: impl FnOnce(&mut BufWriter<&mut fs::File>) -> io::Result<()>,
+    ) -> Result<()> {
+        let folder = self.dir.join(kind.folder);
+        let [written, synced, renamed] = kind.steps;
+        let mut draft = Draft::create(&folder)?;
+        fill_file(draft.file(), fill).map_err(|cause| failed("writing", &folder.join(name), cause))?;
+        failpoint(written);
+        draft.sync()?;
+        failpoint(synced);
+        draft.rename(name, || failpoint(renamed))
+    }
+}
+
+/// Writes all that `fill` gives to the file.
+fn fill_file(
+    file: &mut fs::File,
+    fill: impl FnOnce(&mut BufWriter<&mut fs::File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(FILE_BUFFER_BYTES, file);
+    let filled = fill(&mut out).and_then(|()| out.flush());
+    // After an error the buffer would try again when it is dropped: throw its rest away instead.
+    let _ = out.into_parts();
+    filled
+}
+
+/// A line of a rejects file.
+#[derive(Serialize)]
+struct RejectLine<'a> {
+    reason: &'a str,
+    detail: &'a str,
+    partition: &'a str,
+    position: Position,
+    index: u32,
+    payload: String,
+}
+
+impl<'a> RejectLine<'a> {
+    fn of(reject: &'a Reject) -> Self {
+        RejectLine {
+            reason: reject.reason,
+            detail: &reject.detail,
+            partition: &reject.partition,
+            position: reject.position,
+            index: reject.index,
+            payload: STANDARD.encode(&reject.payload),
+        }
+    }
+}
+
+/// A line of a ledger file. The counters are those between `from` and `to`; `idle_decisions` counts from the beginning.
+#[derive(Serialize)]
+struct LedgerRecord<'a> {
+    commit: Epoch,
+    attempt: u64,
+    partition: &'a str,
+    from: Option<Position>,
+    to: Option<Position>,
+    read: u64,
+    folded: u64,
+    malformed: u64,
+    late: u64,
+    too_far_ahead: u64,
+    nulls: u64,
+    non_finite: u64,
+    idle_decisions: u64,
+}
+
+impl<'a> LedgerRecord<'a> {
+    fn of(commit: Epoch, attempt: u64, line: &'a LedgerLine) -> Self {
+        let counters = &line.counters;
+        LedgerRecord {
+            commit,
+            attempt,
+            partition: &line.cut.name,
+            from: line.from,
+            to: line.cut.position,
+            read: counters.read,
+            folded: counters.folded,
+            malformed: counters.malformed,
+            late: counters.late,
+            too_far_ahead: counters.too_far_ahead,
+            nulls: counters.nulls,
+            non_finite: counters.non_finite,
+            idle_decisions: line.cut.idle_decisions,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+use super::*;
+use crate::aggregate::Value;
+use crate::connect::memory::Act;
+
+fn rows(commit: Epoch, counts: &[u64]) -> Write {
+    let row = |count: &u64| FinishedRow { minute: 1, values: vec![Value::Unsigned(*count)], overflows: 0 };
+    Write::Rows { commit, lane: 0, blocks: vec![counts.iter().map(row).collect()] }
+}
+
+fn write(sink: &MemorySink, job: Write) -> Result<()> {
+    let mut outlet = sink.open(0, Arc::new(|| ()))?;
+    outlet.submit(5, job);
+    let (ticket, answer) = outlet.poll().expect("it is answered at once");
+    assert_eq!(ticket, 5);
+    answer
+}
+
+#[test]
+fn the_latest_of_a_name_counts() {
+    let sink = MemorySink::default();
+    sink.check(None).expect("it is empty");
+    write(&sink, rows(7, &[1, 2])).expect("all goes well");
+    write(&sink, rows(7, &[3])).expect("all goes well");
+    write(&sink, rows(8, &[])).expect("all goes well");
+    let collected = sink.collected();
+    assert_eq!(collected.rows.keys().collect::<Vec<_>>(), [&(7, 0)]);
+    assert_eq!(collected.all_rows().map(|row| row.values.clone()).collect::<Vec<_>>(), [[Value::Unsigned(3)]]);
+    assert!(sink.check(None).is_err());
+    sink.check(Some(0)).expect("the state knows the pipeline");
+    sink.prepare(Some(7)).expect("nothing is in doubt");
+    assert_eq!(sink.collected(), collected);
+    sink.prepare(Some(6)).expect("the rows are in doubt");
+    assert_eq!(sink.collected(), Collected::default());
+}
+
+#[test]
+fn what_fails_is_written_or_not_and_outlives_the_run() {
+    let faults = Faults::none();
+    let sink = MemorySink::new(faults.clone());
+    faults.next(Act::Fail);
+    faults.next(Act::LoseAfter);
+    assert!(write(&sink, rows(1, &[1])).is_err());
+    assert!(sink.collected().rows.is_empty());
+    assert!(write(&sink, rows(1, &[1])).is_err());
+    let next_run = sink.with_faults(Faults::none());
+    assert_eq!(next_run.collected().rows.len(), 1);
+    write(&next_run, rows(2, &[2])).expect("the new script is empty");
+    assert_eq!(sink.collected(), next_run.collected());
+}
