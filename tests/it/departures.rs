@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::harness::{Pipeline, WORKERS, dataflow, demand_rows, project, scratch};
+use super::harness::{Pipeline, WORKERS, dataflow, demand_rows, files, project, scratch};
 use super::oracle;
 
 fn text(packed: &[u8]) -> String {
@@ -38,58 +39,69 @@ fn renamed(line: &str, columns: &Map<String, Value>) -> String {
     serde_json::to_string(&same).unwrap()
 }
 
+/// What must come out: the rows (sorted, numbers as they are compared), their columns, and the counts.
+struct Known {
+    rows: Vec<String>,
+    columns: Map<String, Value>,
+    counts: BTreeMap<String, u64>,
+}
+
+fn data() -> PathBuf {
+    project().join("tests/data/flights")
+}
+
+fn known() -> Known {
+    let read = |name: &str| fs::read(data().join(name)).unwrap_or_else(|e| panic!("tests/data/flights/{name}: {e}"));
+    let text = text(&read("expected.jsonl.gz"));
+    let parsed: Vec<Map<String, Value>> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let compared = |row: &Map<String, Value>| {
+        let same = row.iter().map(|(name, value)| match name.as_str() {
+            "window_start" => (name.clone(), Value::from(oracle::date_time(value.as_i64().unwrap() / 1_000))),
+            _ => (name.clone(), number(value)),
+        });
+        serde_json::to_string(&same.collect::<BTreeMap<_, _>>()).unwrap()
+    };
+    let mut rows: Vec<String> = parsed.iter().map(compared).collect();
+    rows.sort();
+    let counts = serde_json::from_slice(&read("counts.json")).expect("counts.json is JSON");
+    Known { rows, columns: parsed[0].clone(), counts }
+}
+
+fn demand_known(known: &Known, rows: &[String], summary: &BTreeMap<String, u64>, of: &str) {
+    for (name, count) in &known.counts {
+        assert_eq!(summary[name], *count, "{of}: {name}");
+    }
+    let mut found: Vec<String> = rows.iter().map(|line| renamed(line, &known.columns)).collect();
+    found.sort();
+    demand_rows(&found, &known.rows, of);
+}
+
 #[test]
 fn the_rows_are_those_of_an_independent_program() {
-    let data = project().join("tests/data/flights");
-    let packed = fs::read(data.join("expected.jsonl.gz")).expect("tests/data/flights has expected.jsonl.gz");
-    let lines: Vec<Map<String, Value>> =
-        text(&packed).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let mut expected: Vec<String> = lines
-        .iter()
-        .map(|row| {
-            let same = row.iter().map(|(name, value)| match name.as_str() {
-                "window_start" => {
-                    let seconds = value.as_i64().unwrap() / 1_000;
-                    (name.clone(), Value::from(oracle::date_time(seconds)))
-                }
-                _ => (name.clone(), number(value)),
-            });
-            serde_json::to_string(&same.collect::<BTreeMap<_, _>>()).unwrap()
-        })
-        .collect();
-    expected.sort();
-    let counts: BTreeMap<String, u64> =
-        serde_json::from_slice(&fs::read(data.join("counts.json")).unwrap()).expect("counts.json is JSON");
-
+    let known = known();
     let mut first: Option<Vec<String>> = None;
     for workers in WORKERS {
         let place = scratch();
-        let source = data.join("part-*.avro").display().to_string();
+        let source = data().join("part-*.avro").display().to_string();
         let pipeline = Pipeline::new(&dataflow("departures"), source, place.path());
         let summary = pipeline.run(workers).demand(0).summary();
-        for (name, count) in &counts {
-            assert_eq!(summary[name], *count, "{name} with -w {workers}");
-        }
         let rows = pipeline.rows();
-        let mut found: Vec<String> = rows.iter().map(|line| renamed(line, &lines[0])).collect();
-        found.sort();
-        demand_rows(&found, &expected, &format!("-w {workers}"));
+        demand_known(&known, &rows, &summary, &format!("-w {workers}"));
         demand_rows(&rows, first.get_or_insert_with(|| rows.clone()), &format!("-w {workers}, bytes"));
     }
 }
 
 #[test]
 fn the_oracle_agrees_with_the_independent_program() {
-    let data = project().join("tests/data/flights");
-    let files = super::harness::files(&data, &[".avro"]);
-    let computed = oracle::expected(&dataflow("departures"), &files);
-    let counts: BTreeMap<String, u64> =
-        serde_json::from_slice(&fs::read(data.join("counts.json")).unwrap()).expect("counts.json is JSON");
-    for (name, count) in &counts {
-        assert_eq!(computed.summary[name], *count, "{name}");
-    }
+    let computed = oracle::expected(&dataflow("departures"), &files(&data(), &[".avro"]));
+    demand_known(&known(), &computed.rows, &computed.summary, "oracle");
+}
+
+#[test]
+fn the_rows_are_those_of_the_oracle() {
+    let computed = oracle::expected(&dataflow("departures"), &files(&data(), &[".avro"]));
     let place = scratch();
-    let source = data.join("part-*.avro").display().to_string();
+    let source = data().join("part-*.avro").display().to_string();
     let pipeline = Pipeline::new(&dataflow("departures"), source, place.path());
     let summary = pipeline.run(2).demand(0).summary();
     demand_rows(&pipeline.rows(), &computed.rows, "departures");
