@@ -34,9 +34,9 @@ fn input(place: &Path) -> (PathBuf, String) {
         ("sources", "120"),
         ("rate", "60"),
         ("partitions", "3"),
-        ("out-of-order-share", "0.2"),
-        ("late-share", "0.02"),
-        ("malformed-share", "0.01"),
+        ("out-of-order", "0.2"),
+        ("late", "0.02"),
+        ("malformed", "0.01"),
     ];
     generate(&dataflow("sensors"), &input, &settings);
     let source = input.join("*").display().to_string();

@@ -74,7 +74,7 @@ fn live(calm: &Undisturbed, place: &Path, dice: &mut Dice) -> usize {
 fn killed_at_random_moments() {
     let mut dice = Dice::new("crash");
     let place = scratch();
-    let trouble = [("out-of-order-share", "0.2"), ("late-share", "0.02"), ("malformed-share", "0.005")];
+    let trouble = [("out-of-order", "0.2"), ("late", "0.02"), ("malformed", "0.005")];
     let of = |more: &[(&'static str, &'static str)]| -> Vec<(&str, &str)> {
         trouble.into_iter().chain(more.iter().copied()).collect()
     };

@@ -145,9 +145,8 @@ fn snapshots_can_be_listed_shown_and_verified() {
     for verb in ["list", "show", "verify"] {
         let state = format!("dir:{}", pipeline.state.display());
         let ended = super::harness::run(["snapshot", verb, &state, "--json"]).demand(0);
-        for line in ended.stdout.lines() {
-            let parsed: Result<serde_json::Value, _> = serde_json::from_str(line);
-            assert!(parsed.is_ok(), "snapshot {verb} --json wrote {line:?}");
+        for value in serde_json::Deserializer::from_str(&ended.stdout).into_iter::<serde_json::Value>() {
+            assert!(value.is_ok(), "snapshot {verb} --json wrote {:?}", ended.stdout);
         }
         assert!(!ended.stdout.is_empty(), "snapshot {verb} said nothing");
     }

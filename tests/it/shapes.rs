@@ -6,12 +6,13 @@ use super::harness::{Pipeline, WORKERS, dataflow, demand_rows, files, generate, 
 use super::oracle;
 
 /// Everything that can be wrong with events, in shares that each give hundreds of cases.
-const TROUBLE: [(&str, &str); 5] = [
-    ("events", "60000"),
-    ("out-of-order-share", "0.2"),
-    ("late-share", "0.02"),
-    ("malformed-share", "0.01"),
-    ("null-share", "0.05"),
+const TROUBLE: [(&str, &str); 6] = [
+    ("events", "40000"),
+    ("out-of-order", "0.2"),
+    ("late", "0.02"),
+    ("nulls", "0.05"),
+    ("non-finite", "0.01"),
+    ("idle", "0.3"),
 ];
 
 fn compare(name: &str, more: &[(&str, &str)]) {
@@ -34,7 +35,8 @@ fn compare(name: &str, more: &[(&str, &str)]) {
 
 #[test]
 fn sensors_in_seven_partitions() {
-    compare("sensors", &[("seed", "11"), ("sources", "400"), ("rate", "200"), ("partitions", "7")]);
+    let settings = [("seed", "11"), ("sources", "400"), ("rate", "200"), ("partitions", "7"), ("malformed", "0.01")];
+    compare("sensors", &settings);
 }
 
 #[test]
@@ -43,11 +45,19 @@ fn sensors_in_one_partition() {
 }
 
 #[test]
-fn compact_sensors_with_integer_sources() {
-    compare("sensors-compact", &[("seed", "13"), ("sources", "2000"), ("rate", "300"), ("partitions", "4")]);
+fn compact_sensors_with_skewed_sources() {
+    let settings = [("seed", "13"), ("sources", "2000"), ("rate", "300"), ("skew", "1.1"), ("malformed", "0.02")];
+    compare("sensors-compact", &settings);
 }
 
 #[test]
 fn orders_with_decimals_arrays_and_maps() {
-    compare("orders", &[("seed", "14"), ("sources", "150"), ("rate", "100"), ("partitions", "3")]);
+    let settings = [("seed", "14"), ("sources", "150"), ("rate", "100"), ("partitions", "3"), ("malformed", "0.01")];
+    compare("orders", &settings);
+}
+
+#[test]
+fn orders_in_blocks_of_avro_files() {
+    let settings = [("seed", "15"), ("sources", "150"), ("rate", "100"), ("partitions", "5"), ("format", "avro")];
+    compare("orders", &settings);
 }

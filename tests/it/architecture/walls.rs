@@ -65,8 +65,7 @@ const IMPURE: [&[&str]; 19] = [
 ];
 
 /// The crates that only one place may name.
-const AT_HOME: [(&str, &str); 3] =
-    [("abomonation", "src/dataflow/"), ("clap", "src/cli"), ("signal_hook", "src/cluster/")];
+const AT_HOME: [(&str, &str); 2] = [("abomonation", "src/dataflow/"), ("signal_hook", "src/cluster/")];
 
 /// The files that may say `allow(unsafe_code)`: the wire form of plain data.
 const UNSAFE_ALLOWED_BELOW: &str = "src/dataflow/";

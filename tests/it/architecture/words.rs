@@ -83,27 +83,29 @@ fn module_names_say_something() {
     demand_none(&problems, "names that say nothing");
 }
 
-/// The first text of each call of a speaker, with its line.
+/// The message of each call of a speaker.
 fn messages(file: &SourceFile) -> Vec<&Token> {
     let tokens = &file.shipped;
     let mut found = Vec::new();
-    for at in 0..tokens.len() {
+    for at in 1..tokens.len() {
         if tokens[at].kind != Kind::Word || !SPEAKERS.contains(&tokens[at].text.as_str()) {
             continue;
         }
-        let mut opens = at + 1;
-        let is_macro = tokens.get(opens).is_some_and(|token| token.is_mark('!'));
-        opens += usize::from(is_macro);
-        let speaks = at >= 1 && (tokens[at - 1].is_mark(':') || tokens[at - 1].is_mark('.')) || is_macro;
-        if !speaks || !tokens.get(opens).is_some_and(|token| token.is_mark('(')) {
-            continue;
+        let is_macro = tokens.get(at + 1).is_some_and(|token| token.is_mark('!'));
+        let opens = at + 1 + usize::from(is_macro);
+        let speaks = is_macro || tokens[at - 1].is_mark(':') || tokens[at - 1].is_mark('.');
+        if speaks && tokens.get(opens).is_some_and(|token| token.is_mark('(')) {
+            let call = &tokens[opens..closed(tokens, opens)];
+            found.extend(if is_macro { logged(call) } else { first_text(call) });
         }
-        let call = &tokens[opens..closed(tokens, opens)];
-        let text =
-            if is_macro { call.iter().rfind(|t| t.kind == Kind::Text) } else { call.get(1).and(first_text(call)) };
-        found.extend(text);
     }
     found
+}
+
+/// The message of a log line: its first text that is not a field's value.
+fn logged(call: &[Token]) -> Option<&Token> {
+    let at = (1..call.len()).find(|at| call[*at].kind == Kind::Text && !call[at - 1].is_mark('='));
+    at.map(|at| &call[at])
 }
 
 /// The text that a call begins with, directly or as the first argument of `format!`.
