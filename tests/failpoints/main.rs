@@ -23,8 +23,11 @@ const STEPS: [&str; 8] = [
     "ack-sent",
 ];
 
-/// Hits that are let through before the one that kills. Each step is passed at least as often in a run of these events.
+/// Hits that are let through before the one that kills.
 const LET_THROUGH: [u32; 3] = [0, 1, 3];
+
+/// Up to here each step is surely passed often enough; a run that commits seldom may end before the last of [`LET_THROUGH`].
+const SURELY_REACHED: u32 = 1;
 
 fn input(place: &Path) -> (PathBuf, String) {
     let input = place.join("in");
@@ -58,7 +61,8 @@ fn a_death_at_any_step_leaves_no_trace() {
             let mut command = pipeline.command(dice.one_of(&WORKERS));
             command.env("FAILPOINTS", format!("{step}={let_through}*off->return"));
             let died = Running::start(&mut command).end();
-            assert!(!died.status.success(), "{of}: the step was never reached\n{}", died.stderr);
+            let reached = !died.status.success();
+            assert!(reached || let_through > SURELY_REACHED, "{of}: the step was never reached\n{}", died.stderr);
             let resumed = pipeline.run(dice.one_of(&WORKERS)).demand(0).summary();
             demand_rows(&pipeline.rows(), &rows, &of);
             assert_eq!(resumed, summary, "{of}");

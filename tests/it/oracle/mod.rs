@@ -5,6 +5,8 @@
 mod entries;
 mod exact;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod written;
 
 use std::collections::BTreeMap;
