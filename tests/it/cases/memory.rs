@@ -20,6 +20,12 @@ use crate::oracle;
 /// How long a silence may take to show in a commit.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a run gets to read what lies before it.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// How often the run is woken to look at the clock.
+const POLL: Duration = Duration::from_millis(10);
+
 /// What a run has around it. Sink and store outlive a crash; the source is opened again, as a topic would be.
 #[derive(Clone)]
 pub(super) struct Edges {
@@ -55,11 +61,17 @@ pub(super) fn run_case_in_memory(case: &Case, plan: &Plan, workers: &[usize], la
     let (sink, store) = (MemorySink::new(Faults::none()), MemoryStore::new(Faults::none(), Faults::none()));
     let parts = case.steps.iter().filter(|step| matches!(step, Step::Crash)).count() + 1;
     for part in 0..parts {
-        let edges = Edges { source: MemorySource::new(), sink: sink.clone(), store: store.clone(), now: Arc::clone(&now) };
+        let source = MemorySource::new();
+        let edges = Edges { source, sink: sink.clone(), store: store.clone(), now: Arc::clone(&now) };
         let workers = workers[part % workers.len()];
+        let mut player = Player::new(case, plan, part, &edges);
+        // A resumed run looks for its positions when it opens the source, so what it has seen before must be there.
+        let live = player.first_live_step();
+        player.play(&case.steps[..live], &|| false);
         let ended = thread::scope(|scope| {
             let run = scope.spawn(|| launch(&edges, plan, workers));
-            play(case, plan, part, &edges, &|| run.is_finished());
+            player.play(&case.steps[live..], &|| run.is_finished());
+            player.end();
             run.join().unwrap_or_else(|_| panic!("{}: the run panicked", case.name))
         });
         let last = part + 1 == parts;
@@ -70,57 +82,96 @@ pub(super) fn run_case_in_memory(case: &Case, plan: &Plan, workers: &[usize], la
     demand_rows(&rows, &case.rows, &format!("{} in memory, workers {workers:?}", case.name));
 }
 
-/// Gives the source what the case has up to the crash that ends this part, or to its end.
-fn play(case: &Case, plan: &Plan, part: usize, edges: &Edges, over: &dyn Fn() -> bool) {
-    for number in 0..case.partitions() {
-        edges.source.add(&format!("part-{number}"), Vec::new(), Standing::Waiting);
-    }
-    let (mut crashes, mut given) = (0, BTreeMap::<u32, u64>::new());
-    let mut silences = BTreeMap::<u32, u64>::new();
-    for step in &case.steps {
-        match step {
-            Step::Entry(entry) => {
-                let place = given.entry(entry.partition).or_default();
-                edges.source.append(entry.partition, payload_entry(*place, &entry.payloads, entry.publish_time));
-                *place += 1;
-            }
-            Step::Idle { partitions, clock } => {
-                let silent = partitions.clone().unwrap_or_else(|| (0..case.partitions()).collect());
-                for number in silent {
-                    *silences.entry(number).or_default() += 1;
-                    edges.source.stand(number, Standing::CaughtUp);
-                }
-                // Silences of parts before this one are in the snapshot already.
-                if crashes == part {
-                    pass(edges, plan.idle_after, *clock, &silences, over);
-                }
-            }
-            Step::Crash if crashes == part => {
-                for number in 0..case.partitions() {
-                    let crash = Error::outside("playing a case", "it says that the run dies here");
-                    edges.source.stand(number, Standing::Failed(crash));
-                }
-                return;
-            }
-            Step::Crash => crashes += 1,
-        }
-    }
-    for number in 0..case.partitions() {
-        edges.source.stand(number, Standing::Ended);
-    }
+/// Gives the source what a case has, up to the crash that ends one part of it.
+struct Player<'a> {
+    case: &'a Case,
+    edges: &'a Edges,
+    idle_after: Millis,
+    part: usize,
+    crashes: usize,
+    /// Entries given, by partition.
+    given: BTreeMap<u32, u64>,
+    /// Silences so far, by partition.
+    silences: BTreeMap<u32, u64>,
+    crashed: bool,
 }
 
-/// Lets time pass, in steps as a clock does, until the silence shows in a commit.
-fn pass(edges: &Edges, idle_after: Millis, until: Option<Millis>, silences: &BTreeMap<u32, u64>, over: &dyn Fn() -> bool) {
-    let until = until.unwrap_or_else(|| edges.now.load(Ordering::SeqCst) + idle_after + 1);
-    let end = Instant::now() + PATIENCE;
-    while !over() && !edges.fell_silent(silences) {
-        assert!(Instant::now() < end, "no commit shows the silence of {silences:?}");
-        // The run must have seen the silence begin before the clock tells that it is over.
-        thread::sleep(Duration::from_millis(20));
-        edges.now.fetch_max(until, Ordering::SeqCst);
-        for number in silences.keys() {
-            edges.source.stand(*number, Standing::CaughtUp);
+impl<'a> Player<'a> {
+    fn new(case: &'a Case, plan: &Plan, part: usize, edges: &'a Edges) -> Self {
+        for number in 0..case.partitions() {
+            edges.source.add(&format!("part-{number}"), Vec::new(), Standing::Waiting);
+        }
+        let (given, silences) = (BTreeMap::new(), BTreeMap::new());
+        Player { case, edges, idle_after: plan.idle_after, part, crashes: 0, given, silences, crashed: false }
+    }
+
+    /// The first step that needs a run beside it: a silence in this part; the number of steps where there is none.
+    fn first_live_step(&self) -> usize {
+        let mut crashes = 0;
+        let live = self.case.steps.iter().position(|step| {
+            crashes += usize::from(matches!(step, Step::Crash));
+            crashes == self.part && matches!(step, Step::Idle { .. })
+        });
+        live.unwrap_or(self.case.steps.len())
+    }
+
+    fn play(&mut self, steps: &[Step], over: &dyn Fn() -> bool) {
+        for step in steps {
+            if self.crashed {
+                return;
+            }
+            match step {
+                Step::Entry(entry) => {
+                    let place = self.given.entry(entry.partition).or_default();
+                    let entry_there = payload_entry(*place, &entry.payloads, entry.publish_time);
+                    self.edges.source.append(entry.partition, entry_there);
+                    *place += 1;
+                }
+                Step::Idle { partitions, clock } => self.fall_silent(partitions.as_deref(), *clock, over),
+                Step::Crash if self.crashes == self.part => self.crash(),
+                Step::Crash => self.crashes += 1,
+            }
+        }
+    }
+
+    fn crash(&mut self) {
+        self.crashed = true;
+        for number in 0..self.case.partitions() {
+            let crash = Error::outside("playing a case", "it says that the run dies here");
+            self.edges.source.stand(number, Standing::Failed(crash));
+        }
+    }
+
+    /// After the last step: nothing more will come, unless the run dies.
+    fn end(&self) {
+        for number in (0..self.case.partitions()).filter(|_| !self.crashed) {
+            self.edges.source.stand(number, Standing::Ended);
+        }
+    }
+
+    /// Lets partitions fall silent and the clock go on, until a commit shows that they were declared idle.
+    fn fall_silent(&mut self, partitions: Option<&[u32]>, clock: Option<Millis>, over: &dyn Fn() -> bool) {
+        let all: Vec<u32> = (0..self.case.partitions()).collect();
+        for number in partitions.unwrap_or(&all) {
+            *self.silences.entry(*number).or_default() += 1;
+            self.edges.source.stand(*number, Standing::CaughtUp);
+        }
+        // The silences of earlier parts are in the snapshot already.
+        if self.crashes < self.part {
+            return;
+        }
+        // The run must have read what there is before the clock tells that nothing came for long.
+        thread::sleep(SETTLE);
+        let until = clock.unwrap_or_else(|| self.edges.now.load(Ordering::SeqCst) + self.idle_after + 1);
+        self.edges.now.fetch_max(until, Ordering::SeqCst);
+        let end = Instant::now() + PATIENCE;
+        while !over() && !self.edges.fell_silent(&self.silences) {
+            assert!(Instant::now() < end, "{}: no commit shows the silence of {:?}", self.case.name, self.silences);
+            for number in self.silences.keys() {
+                // Standing still wakes the run, which has no clock of its own.
+                self.edges.source.stand(*number, Standing::CaughtUp);
+            }
+            thread::sleep(POLL);
         }
     }
 }
