@@ -163,8 +163,9 @@ impl Running {
 
     /// Another signal, by name.
     pub(crate) fn signal(&self, name: &str) {
-        let done = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
-        assert!(done.expect("kill can be run").success(), "kill -s {name} failed");
+        // The shell's own: a program of that name is not installed everywhere.
+        let done = Command::new("sh").args(["-c", &format!("kill -s {name} {}", self.child.id())]).status();
+        assert!(done.expect("a shell can be run").success(), "kill -s {name} failed");
     }
 
     /// Waits for the end, no longer than [`DEADLINE`].
@@ -345,4 +346,19 @@ impl Dice {
     pub(crate) fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
         of[(self.throw() % of.len() as u64) as usize]
     }
+}
+
+#[test]
+fn children_are_watched_killed_and_signalled() {
+    let shell = |script: &str| Running::start(Command::new("sh").args(["-c", script]));
+    let ended = shell("echo out; echo err >&2; exit 7").end().demand(7).demand_words(&["ERR"]);
+    assert_eq!(ended.stdout, "out\n");
+    let mut sleeping = shell("exec sleep 600");
+    assert!(!sleeping.ends_within(Duration::from_millis(20)));
+    sleeping.kill();
+    assert!(sleeping.end().was_killed());
+    let asked = shell("trap 'exit 143' TERM; while :; do sleep 0.01; done");
+    thread::sleep(Duration::from_millis(200));
+    asked.signal("TERM");
+    asked.end().demand(143);
 }
