@@ -12,14 +12,18 @@ use std::path::{Path, PathBuf};
 use harness::{Dice, Pipeline, Running, WORKERS, dataflow, demand_rows, generate, scratch};
 
 /// The steps, in the order in which a commit goes through them.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 12] = [
     "rows-tmp-written",
     "rows-synced",
     "rows-renamed",
+    "rejects-tmp-written",
+    "rejects-renamed",
     "part-stored",
     "manifest-linked",
     "manifest-stored",
-    "ledger-written",
+    "ledger-tmp-written",
+    "ledger-synced",
+    "ledger-renamed",
     "ack-sent",
 ];
 
