@@ -1,0 +1,46 @@
+#!/bin/sh
+# All checks of the project, quickest first; stops at the first that fails.
+#
+#   scripts/test.sh                      everything below
+#   MINUET_SEED=7 scripts/test.sh        the same, with the dice of crash and failpoint tests thrown from 7
+#   MINUET_DENY=1 scripts/test.sh        with advisories (needs the network), and with cargo-deny installed where it is missing
+set -eu
+cd "$(dirname "$0")/.."
+
+step() {
+    printf '\n== %s\n' "$*"
+    "$@"
+}
+
+if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    step rustup component add rustfmt clippy
+fi
+
+step cargo fmt --all --check
+# Both feature sets are linted: what ships, and what the failpoint tests run.
+step cargo clippy --locked --all-targets --all-features -- --deny warnings
+step cargo clippy --locked --lib --bins -- --deny warnings
+
+# Unit tests, integration tests and the examples in doc comments, on the program as it ships.
+step cargo test --locked
+# The same dependencies, our own crate built once more with the steps at which it can be made to die.
+step cargo test --locked --features failpoints --test failpoints
+
+if ls benches/*.rs >/dev/null 2>&1; then
+    step cargo bench --locked --no-run
+fi
+
+if ! cargo deny --version >/dev/null 2>&1 && [ "${MINUET_DENY:-0}" = 1 ]; then
+    step cargo install --locked cargo-deny
+fi
+if cargo deny --version >/dev/null 2>&1; then
+    step cargo deny --all-features check bans licenses sources
+    # The list of advisories is fetched from GitHub.
+    if [ "${MINUET_DENY:-0}" = 1 ]; then
+        step cargo deny --all-features check advisories
+    fi
+else
+    printf '\n== cargo deny is not installed: bans, licences and advisories are not checked (MINUET_DENY=1 installs it)\n'
+fi
+
+printf '\nall checks passed\n'

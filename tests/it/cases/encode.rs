@@ -1,0 +1,102 @@
+//! An event written for a person, as JSON, into the Avro bytes that a producer would send.
+
+use std::collections::HashMap;
+
+use apache_avro::schema::UnionSchema;
+use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
+use apache_avro::{Decimal, Schema};
+use serde_json::Value as Json;
+
+/// The Avro encoding of an event.
+pub(super) fn encode(schema: &Schema, event: &Json) -> Vec<u8> {
+    let writer = GenericDatumWriter::builder(schema).build().expect("a shipped schema resolves");
+    let value = value(schema, event, "event");
+    writer.write_value_to_vec(value).unwrap_or_else(|e| panic!("{event} does not fit its schema: {e}"))
+}
+
+/// The value of a field; what its JSON leaves out takes the schema's default.
+fn value(schema: &Schema, json: &Json, path: &str) -> Value {
+    let wrong = || -> ! { panic!("{path}: {json} does not fit {schema:?}") };
+    let long = || json.as_i64().unwrap_or_else(|| wrong());
+    let int = || i32::try_from(long()).unwrap_or_else(|_| wrong());
+    let text = || json.as_str().unwrap_or_else(|| wrong()).to_owned();
+    match schema {
+        Schema::Null => Value::Null,
+        Schema::Boolean => Value::Boolean(json.as_bool().unwrap_or_else(|| wrong())),
+        Schema::Int => Value::Int(int()),
+        Schema::Date => Value::Date(int()),
+        Schema::TimeMillis => Value::TimeMillis(int()),
+        Schema::Long => Value::Long(long()),
+        Schema::TimeMicros => Value::TimeMicros(long()),
+        Schema::TimestampMillis => Value::TimestampMillis(long()),
+        Schema::TimestampMicros => Value::TimestampMicros(long()),
+        Schema::TimestampNanos => Value::TimestampNanos(long()),
+        Schema::LocalTimestampMillis => Value::LocalTimestampMillis(long()),
+        Schema::LocalTimestampMicros => Value::LocalTimestampMicros(long()),
+        Schema::LocalTimestampNanos => Value::LocalTimestampNanos(long()),
+        Schema::Float => Value::Float(double(json).unwrap_or_else(|| wrong()) as f32),
+        Schema::Double => Value::Double(double(json).unwrap_or_else(|| wrong())),
+        Schema::String => Value::String(text()),
+        Schema::Bytes => Value::Bytes(text().into_bytes()),
+        Schema::Fixed(fixed) => Value::Fixed(fixed.size, text().into_bytes()),
+        Schema::Decimal(decimal) => Value::Decimal(unscaled(json, decimal.scale).unwrap_or_else(|| wrong())),
+        Schema::Enum(symbols) => {
+            let at = symbols.symbols.iter().position(|symbol| Some(symbol.as_str()) == json.as_str());
+            Value::Enum(at.unwrap_or_else(|| wrong()) as u32, text())
+        }
+        Schema::Array(items) => {
+            let list = json.as_array().unwrap_or_else(|| wrong());
+            Value::Array(list.iter().map(|item| value(&items.items, item, path)).collect())
+        }
+        Schema::Map(values) => {
+            let pairs = json.as_object().unwrap_or_else(|| wrong()).iter();
+            let pairs = pairs.map(|(name, item)| (name.clone(), value(&values.types, item, path)));
+            Value::Map(pairs.collect::<HashMap<_, _>>())
+        }
+        Schema::Union(union) => branch(union, json, path),
+        Schema::Record(record) => {
+            let given = json.as_object().unwrap_or_else(|| wrong());
+            let unknown = given.keys().find(|name| record.fields.iter().all(|field| field.name != **name));
+            assert!(unknown.is_none(), "{path} has no field {unknown:?}");
+            let fields = record.fields.iter().map(|field| {
+                let path = format!("{path}.{}", field.name);
+                let json = given.get(&field.name).or(field.default.as_ref());
+                let json = json.unwrap_or_else(|| panic!("{path} is missing and has no default"));
+                (field.name.clone(), value(&field.schema, json, &path))
+            });
+            Value::Record(fields.collect())
+        }
+        _ => wrong(),
+    }
+}
+
+/// Null where the JSON is, else the first branch that is something.
+fn branch(union: &UnionSchema, json: &Json, path: &str) -> Value {
+    let variants = union.variants();
+    let at = variants.iter().position(|variant| (*variant == Schema::Null) == json.is_null());
+    let at = at.unwrap_or_else(|| panic!("{path}: no branch for {json}"));
+    Value::Union(at as u32, Box::new(value(&variants[at], json, path)))
+}
+
+/// A number, or one of the words for what JSON cannot say.
+fn double(json: &Json) -> Option<f64> {
+    match json.as_str() {
+        Some("NaN") => Some(f64::NAN),
+        Some("Infinity") => Some(f64::INFINITY),
+        Some("-Infinity") => Some(f64::NEG_INFINITY),
+        Some(_) => None,
+        None => json.as_f64(),
+    }
+}
+
+/// The unscaled number of a decimal that is written with its point (`"12.50"`), as text or as a number.
+fn unscaled(json: &Json, scale: usize) -> Option<Decimal> {
+    let text = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    if fraction.len() > scale {
+        return None;
+    }
+    let digits = format!("{whole}{fraction:0<scale$}");
+    Some(Decimal::from(digits.parse::<i128>().ok()?.to_be_bytes().to_vec()))
+}

@@ -1,0 +1,83 @@
+//! Every `cases/` folder of every dataflow: events in, rows out; straight, and killed and resumed with another worker count.
+
+mod encode;
+mod files;
+mod written;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::harness::{Dice, Pipeline, WORKERS, demand_rows, project, scratch};
+use written::{Case, compared};
+
+/// Starts of one case that are killed before one is let through.
+const KILLS: usize = 3;
+
+/// Folders below a folder, in order of name.
+fn folders(below: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(below).into_iter().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
+/// The shipped dataflows.
+pub(crate) fn dataflows() -> Vec<PathBuf> {
+    let mut found = folders(&project().join("dataflows"));
+    found.retain(|folder| folder.join("dataflow.toml").is_file());
+    found
+}
+
+fn cases() -> Vec<Case> {
+    let of = |dataflow: PathBuf| {
+        let cases = folders(&dataflow.join("cases"));
+        cases.into_iter().map(|folder| Case::read(&dataflow, &folder)).collect::<Vec<_>>()
+    };
+    dataflows().into_iter().flat_map(of).collect()
+}
+
+fn demand(case: &Case, pipeline: &Pipeline, how: &str) {
+    let parsed = |line: &String| compared(&serde_json::from_str(line).expect("a row is JSON"));
+    let mut rows: Vec<String> = pipeline.rows().iter().map(parsed).collect();
+    rows.sort();
+    demand_rows(&rows, &case.rows, &format!("{} {how}", case.name));
+}
+
+#[test]
+fn every_dataflow_has_cases() {
+    for dataflow in dataflows() {
+        assert!(!folders(&dataflow.join("cases")).is_empty(), "{} has no cases", dataflow.display());
+    }
+    assert!(!dataflows().is_empty(), "no dataflow is shipped");
+}
+
+#[test]
+fn cases_from_files() {
+    let mut dice = Dice::new("cases");
+    let mut laid_down = 0;
+    for case in cases() {
+        let place = scratch();
+        let input = place.path().join("in");
+        if !files::lay_down(&case, &input) {
+            continue;
+        }
+        laid_down += 1;
+        let source = input.join("*").display().to_string();
+        let straight = Pipeline::new(&case.dataflow, source.clone(), &place.path().join("straight"));
+        let summary = straight.run(1).demand(0).summary();
+        demand(&case, &straight, "straight");
+
+        let resumed = Pipeline::new(&case.dataflow, source, &place.path().join("resumed"));
+        for _ in 0..KILLS {
+            let mut running = resumed.start(dice.one_of(&WORKERS));
+            if !running.ends_within(Duration::from_millis(dice.between(1, 60))) {
+                running.kill();
+            }
+            running.end();
+        }
+        assert_eq!(resumed.run(dice.one_of(&WORKERS)).demand(0).summary(), summary, "{} resumed", case.name);
+        demand(&case, &resumed, "resumed");
+    }
+    assert!(laid_down > 0, "no case can be laid down in files");
+}

@@ -1,0 +1,12 @@
+//! The proof: what minuet promises, shown on the real binary. One module per concern.
+#![allow(clippy::unwrap_used)]
+
+mod architecture;
+mod cases;
+mod crash;
+mod departures;
+mod documents;
+mod harness;
+mod oracle;
+mod refusals;
+mod shapes;
