@@ -122,3 +122,13 @@ pub const MAX_AHEAD_MAX_MS: i64 = 366 * 24 * 60 * MINUTE_MS;
 pub const IDLE_AFTER_DEFAULT_MS: i64 = 30_000;
 /// Most `idle_after`.
 pub const IDLE_AFTER_MAX_MS: i64 = 24 * 60 * MINUTE_MS;
+
+// event
+/// Items without bytes (nulls, empty records) that one block of an array may claim; the walk over them costs nothing, the claim is still bounded.
+pub const EMPTY_ITEMS_MAX: u64 = 1 << 20;
+
+/// Types that are visited while a schema is compiled or listed: named types used many times over cannot make it run for ever.
+pub const SCHEMA_TYPES_MAX: usize = 100_000;
+
+const _: () = assert!(ENTRY_BYTES_MAX <= u32::MAX as usize, "offsets in a payload are 32 bits");
+const _: () = assert!(FIELDS_MAX * 2 <= u8::MAX as usize, "a step holds the index of a row's word in a byte");

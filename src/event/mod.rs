@@ -6,9 +6,20 @@
 //!  writer's schema ───────────────┘
 //! ```
 
+mod compile;
+mod cursor;
+mod decode;
+mod defaults;
 mod malformed;
+mod names;
+mod program;
 mod read_plan;
+mod resolve;
 mod schema;
+mod skip;
+mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use malformed::{Malformed, Reason};
 pub use read_plan::{CompileError, ReadPlan};
