@@ -118,6 +118,36 @@ pub const GENERATED_LATE_MINUTES_MAX: i64 = 5;
 
 /// Threads that write generated files.
 pub const GENERATED_THREADS_MAX: usize = 64;
+// Plan: what a dataflow's folder may say.
+
+/// Letters of a pipeline's name, which is the name of its dataflow's folder.
+pub const PIPELINE_NAME_MAX: usize = 64;
+
+/// Bytes of dataflow.toml, and of a schema, that are read.
+pub const DATAFLOW_FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Letters of a column's name: ClickHouse makes file names of it.
+pub const COLUMN_NAME_MAX: usize = 128;
+
+/// Columns after `window_start`, the source and `count`: every statistic of every field.
+pub const COLUMNS_MAX: usize = FIELDS_MAX * 8;
+
+/// Digits of a decimal, and so its largest scale: 128 bits hold 38.
+pub const DECIMAL_SCALE_MAX: u32 = 38;
+
+/// Most `out_of_order`: all minutes within it are open at the same time.
+pub const OUT_OF_ORDER_MAX_MS: i64 = 24 * 60 * MINUTE_MS;
+
+/// How far an event's time may lie past its publish time unless dataflow.toml says otherwise.
+pub const MAX_AHEAD_DEFAULT_MS: i64 = 10 * MINUTE_MS;
+/// Most `max_ahead`.
+pub const MAX_AHEAD_MAX_MS: i64 = 366 * 24 * 60 * MINUTE_MS;
+
+/// How long a partition is quiet before it counts as idle unless dataflow.toml says otherwise.
+pub const IDLE_AFTER_DEFAULT_MS: i64 = 30_000;
+/// Most `idle_after`.
+pub const IDLE_AFTER_MAX_MS: i64 = 24 * 60 * MINUTE_MS;
+
 // event
 /// Items without bytes (nulls, empty records) that one block of an array may claim; the walk over them costs nothing, the claim is still bounded.
 pub const EMPTY_ITEMS_MAX: u64 = 1 << 20;

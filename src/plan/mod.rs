@@ -1,6 +1,12 @@
 //! A dataflow's folder, as written and as checked.
 //!
 //! [`load`] reads `dataflow.toml` and the schema it names and gives a [`Plan`], or every problem at once.
+//!
+//! ```text
+//!  dataflow.toml ─ folder ─▶ Table ─ written ─▶ Written ──┐
+//!                                                         ├─ resolve ─▶ Resolved ─ checked ─▶ Plan ─ describe ─▶ words
+//!  schema.avsc ─── folder ─▶ ReaderSchema ────────────────┘
+//! ```
 
 use std::sync::Arc;
 
@@ -9,10 +15,18 @@ use crate::event::{ReaderSchema, Selection};
 use crate::time::Millis;
 
 mod checked;
+mod describe;
+mod duration;
+mod fingerprint;
+mod folder;
 mod problem;
+mod resolve;
+mod section;
+mod statistics;
 mod written;
 
 pub use checked::load;
+pub use describe::{ColumnOut, Description, clickhouse_type};
 pub use problem::Problem;
 
 /// A checked dataflow: everything that follows can rely on it.

@@ -30,3 +30,47 @@ impl fmt::Display for Problem {
         }
     }
 }
+
+/// The problems of one file, as they are found.
+#[derive(Debug)]
+pub(super) struct Problems {
+    file: String,
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    /// None yet, in this file.
+    pub(super) fn of(file: impl Into<String>) -> Self {
+        Problems { file: file.into(), found: Vec::new() }
+    }
+
+    /// Adds a problem with nothing near it.
+    pub(super) fn add(&mut self, key: impl Into<String>, found: impl Into<String>, allowed: impl Into<String>) {
+        self.add_near(key, found, allowed, None);
+    }
+
+    /// Adds a problem with what was probably meant.
+    pub(super) fn add_near(
+        &mut self,
+        key: impl Into<String>,
+        found: impl Into<String>,
+        allowed: impl Into<String>,
+        did_you_mean: Option<String>,
+    ) {
+        let (key, found, allowed) = (key.into(), found.into(), allowed.into());
+        self.found.push(Problem { file: self.file.clone(), key, found, allowed, did_you_mean });
+    }
+
+    /// All of them, in the order they were found.
+    pub(super) fn into_list(self) -> Vec<Problem> {
+        self.found
+    }
+}
+
+/// The nearest of `known` to `word`, where one is near enough to have been meant: a third of its letters may differ.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let word = word.to_lowercase();
+    let near = |known: &'a str| (strsim::damerau_levenshtein(&word, &known.to_lowercase()), known);
+    let (distance, known) = known.into_iter().map(near).min_by_key(|(distance, _)| *distance)?;
+    (distance <= known.chars().count().div_ceil(3)).then(|| known.to_owned())
+}
