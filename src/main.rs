@@ -7,6 +7,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Lets the tests end the program at a named step.
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     // A panic on one worker thread would leave the others waiting for ever: the process ends instead, and what started it
     // resumes from the newest manifest.
     let report = std::panic::take_hook();

@@ -21,8 +21,8 @@ pub struct Args {
 /// Runs the verb.
 pub(super) fn check(args: &Args) -> Ended {
     match plan::load(&args.dataflow) {
-        Ok(plan) if args.json => println!("{}", serde_json::json!({ "plan": plan.describe() })),
-        Ok(plan) => println!("{}", plan.describe()),
+        Ok(plan) if args.json => println!("{}", serde_json::json!({ "plan": plan.describe()? })),
+        Ok(plan) => println!("{}", plan.describe()?),
         Err(problems) if args.json => {
             println!("{}", serde_json::json!({ "problems": problems }));
             return Ok(Error::configuration("").exit_code());

@@ -73,7 +73,7 @@ pub(super) fn demo(args: &Args) -> Ended {
         );
     }
     let edges = Edges {
-        source: Arc::new(Generated::new(generator(&plan, spec)?, Pace::Flat)),
+        source: Arc::new(Generated::new(generator(&plan, spec)?, Pace::Flat)?),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&state)?),
     };

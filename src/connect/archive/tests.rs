@@ -63,7 +63,7 @@ fn commits_are_stored_in_order_and_old_ones_removed() {
     let dir = tempfile::tempdir().expect("a temporary folder can be made");
     let store: Arc<dyn Store> = Arc::new(FolderStore::open(dir.path()).expect("it can be opened"));
     let history = History::new(Arc::clone(&store), "p");
-    let mut manifest = history.claim(&template("me"), None).expect("it is free");
+    let mut manifest = history.claim(&template("me"), crate::snapshot::From::Newest).expect("it is free");
     let part = crate::snapshot::part::name("p", 1, 9, 0);
     let mut jobs = vec![Keep::Part { name: part.clone(), bytes: b"part".to_vec() }];
     for _ in 0..5 {
@@ -80,8 +80,8 @@ fn commits_are_stored_in_order_and_old_ones_removed() {
 #[test]
 fn a_newer_run_ends_the_older_one() {
     let history = History::new(Arc::new(MemoryStore::default()), "p");
-    let older = history.claim(&template("older"), None).expect("it is free");
-    history.claim(&template("newer"), None).expect("the newer run comes after");
+    let older = history.claim(&template("older"), crate::snapshot::From::Newest).expect("it is free");
+    history.claim(&template("newer"), crate::snapshot::From::Newest).expect("the newer run comes after");
     let job = Keep::Manifest(Box::new(next(&older)));
     let answers = keep_all(&Keeper::new(history, KEEP), vec![job]);
     assert_eq!(answers[0].as_ref().expect_err("it is too late").fault, Fault::Superseded);
@@ -91,7 +91,7 @@ fn a_newer_run_ends_the_older_one() {
 fn a_script_fails_the_store_or_the_archive() {
     let writes = Faults::none();
     let history = History::new(Arc::new(MemoryStore::new(writes.clone(), Faults::none())), "p");
-    let claim = history.claim(&template("me"), None).expect("it is free");
+    let claim = history.claim(&template("me"), crate::snapshot::From::Newest).expect("it is free");
     let archive = Faults::none();
     let keeper = MemoryArchive::new(Keeper::new(history.clone(), KEEP), archive.clone());
     let job = || vec![Keep::Manifest(Box::new(next(&claim)))];
