@@ -8,11 +8,11 @@ use super::{Malformed, Reason};
 /// Groups of seven bits that an unsigned 64-bit number takes.
 const VARINT_BYTES_MAX: usize = 10;
 
-/// A position in a payload.
+/// A position in a payload: what is left of it, from which the offset follows.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'b> {
-    bytes: &'b [u8],
-    at: usize,
+    rest: &'b [u8],
+    whole: usize,
 }
 
 /// The error for what was seen at `at`.
@@ -30,119 +30,122 @@ impl<'b> Cursor<'b> {
     /// A cursor at the front. What lies past the reach of 32-bit offsets is out of sight: it is reported as missing, not misplaced.
     #[inline(always)]
     pub(super) fn new(bytes: &'b [u8]) -> Self {
-        let reach = bytes.len().min(u32::MAX as usize);
-        Self { bytes: bytes.get(..reach).unwrap_or(bytes), at: 0 }
+        let rest = bytes.get(..u32::MAX as usize).unwrap_or(bytes);
+        Self { rest, whole: rest.len() }
     }
 
     /// The offset of the next byte.
     #[inline(always)]
     pub(super) fn at(&self) -> usize {
-        self.at
-    }
-
-    /// Bytes that are left.
-    #[inline(always)]
-    pub(super) fn left(&self) -> usize {
-        self.bytes.len() - self.at
+        self.whole - self.rest.len()
     }
 
     /// All that is left.
     #[inline(always)]
     pub(super) fn rest(&self) -> &'b [u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
+        self.rest
     }
 
     /// The next `count` bytes.
     #[inline(always)]
     pub(super) fn take(&mut self, count: usize) -> Result<&'b [u8], Malformed> {
-        match self.rest().get(..count) {
-            Some(taken) => {
-                self.at += count;
+        match self.rest.split_at_checked(count) {
+            Some((taken, rest)) => {
+                self.rest = rest;
                 Ok(taken)
             }
-            None => Err(malformed(Reason::Truncated, self.at)),
+            None => Err(malformed(Reason::Truncated, self.at())),
         }
     }
 
     /// The next `N` bytes.
     #[inline(always)]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        match self.rest().first_chunk::<N>() {
-            Some(taken) => {
-                self.at += N;
+        match self.rest.split_first_chunk::<N>() {
+            Some((taken, rest)) => {
+                self.rest = rest;
                 Ok(*taken)
             }
-            None => Err(malformed(Reason::Truncated, self.at)),
+            None => Err(malformed(Reason::Truncated, self.at())),
         }
     }
 
     /// A long that is most likely one byte: a length, a count, a branch, an index.
     #[inline(always)]
     pub(super) fn small(&mut self) -> Result<i64, Malformed> {
-        let coded = match self.bytes.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
-                self.at += 1;
-                u64::from(byte)
+        match self.rest {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(unzigzag(u64::from(*byte)))
             }
-            _ => {
-                let (coded, at) = varint(self.bytes, self.at)?;
-                self.at = at;
-                coded
+            _ => self.long_slowly(),
+        }
+    }
+
+    /// A long of any size. One to four bytes have a branch each: a field's values mostly have one length, and a length that is foreseen
+    /// lets the next value be read before this one is known. Five to eight bytes are decoded without a branch on their number.
+    #[inline(always)]
+    pub(super) fn long(&mut self) -> Result<i64, Malformed> {
+        let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = self.rest else { return self.long_slowly() };
+        let word = u64::from_le_bytes([*b0, *b1, *b2, *b3, *b4, *b5, *b6, *b7]);
+        let (coded, length) = if word & 0x80 == 0 {
+            (word & 0x7f, 1)
+        } else if word & 0x8000 == 0 {
+            (word & 0x7f | word >> 1 & 0x3f80, 2)
+        } else if word & 0x80_0000 == 0 {
+            (word & 0x7f | word >> 1 & 0x3f80 | word >> 2 & 0x1f_c000, 3)
+        } else if word & 0x8000_0000 == 0 {
+            (word & 0x7f | word >> 1 & 0x3f80 | word >> 2 & 0x1f_c000 | word >> 3 & 0xfe0_0000, 4)
+        } else {
+            let stops = !word & 0x8080_8080_8080_8080;
+            if stops == 0 {
+                return self.long_slowly();
             }
+            (squeeze(word & (stops ^ (stops - 1))), (stops.trailing_zeros() as usize + 1) / 8)
         };
+        self.rest = self.rest.get(length..).unwrap_or_default();
         Ok(unzigzag(coded))
     }
 
-    /// A long of any size. Up to eight bytes are decoded without a branch on their number, which a predictor could not guess.
     #[inline(always)]
-    pub(super) fn long(&mut self) -> Result<i64, Malformed> {
-        if let Some(chunk) = self.rest().first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let stops = !word & 0x8080_8080_8080_8080;
-            if stops != 0 {
-                self.at += (stops.trailing_zeros() as usize + 1) / 8;
-                return Ok(unzigzag(squeeze(word & (stops ^ (stops - 1)))));
+    fn long_slowly(&mut self) -> Result<i64, Malformed> {
+        match varint(self.rest) {
+            Ok((coded, rest)) => {
+                self.rest = rest;
+                Ok(unzigzag(coded))
             }
+            Err(reason) => Err(malformed(reason, self.at())),
         }
-        let (coded, at) = varint(self.bytes, self.at)?;
-        self.at = at;
-        Ok(unzigzag(coded))
     }
 
     /// An int of any size.
     #[inline(always)]
     pub(super) fn int(&mut self) -> Result<i64, Malformed> {
-        let start = self.at;
+        let start = self.at();
         let value = self.long()?;
-        within_int(value, start)
-    }
-
-    /// An int that is most likely one byte.
-    #[inline(always)]
-    pub(super) fn small_int(&mut self) -> Result<i64, Malformed> {
-        let start = self.at;
-        let value = self.small()?;
         within_int(value, start)
     }
 
     /// The length of a text or of bytes, and that many bytes after it: where they start, and they.
     #[inline(always)]
     pub(super) fn prefixed(&mut self) -> Result<(usize, &'b [u8]), Malformed> {
-        let start = self.at;
+        let start = self.at();
         let length = self.small()?;
-        let body = self.at;
-        let taken = usize::try_from(length).ok().and_then(|length| self.rest().get(..length));
-        let Some(taken) = taken else {
-            return Err(malformed(Reason::BadLength, start));
-        };
-        self.at += taken.len();
-        Ok((body, taken))
+        let body = self.at();
+        // A negative length becomes one that is past any end.
+        match self.rest.split_at_checked(length as usize) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                Ok((body, taken))
+            }
+            None => Err(malformed(Reason::BadLength, start)),
+        }
     }
 
     /// An index below `count` (a union's branch, an enum's symbol).
     #[inline(always)]
     pub(super) fn index(&mut self, count: usize, otherwise: Reason) -> Result<usize, Malformed> {
-        let start = self.at;
+        let start = self.at();
         let index = self.small()?;
         match usize::try_from(index) {
             Ok(index) if index < count => Ok(index),
@@ -153,7 +156,7 @@ impl<'b> Cursor<'b> {
     /// A boolean.
     #[inline(always)]
     pub(super) fn boolean(&mut self) -> Result<bool, Malformed> {
-        let start = self.at;
+        let start = self.at();
         match self.array::<1>()? {
             [0] => Ok(false),
             [1] => Ok(true),
@@ -176,24 +179,26 @@ fn squeeze(bytes: u64) -> u64 {
     ((fours & 0x0fff_ffff_0000_0000) >> 4) | (fours & 0x0000_0000_0fff_ffff)
 }
 
-/// A variable-length number byte by byte: the plain way, for what the fast ways leave over. Returns it and the offset after it.
+/// A variable-length number byte by byte: the plain way, for what the fast ways leave over. Returns it and what is left.
 #[inline(never)]
-fn varint(bytes: &[u8], start: usize) -> Result<(u64, usize), Malformed> {
+fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), Reason> {
     let mut coded = 0_u64;
+    let mut rest = bytes;
     for index in 0..VARINT_BYTES_MAX {
-        let Some(&byte) = bytes.get(start + index) else {
-            return Err(malformed(Reason::Truncated, start));
+        let [byte, after @ ..] = rest else {
+            return Err(Reason::Truncated);
         };
+        rest = after;
         // The tenth byte has room for the 64th bit only.
-        if index + 1 == VARINT_BYTES_MAX && byte > 1 {
+        if index + 1 == VARINT_BYTES_MAX && *byte > 1 {
             break;
         }
         coded |= u64::from(byte & 0x7f) << (7 * index);
-        if byte < 0x80 {
-            return Ok((coded, start + index + 1));
+        if *byte < 0x80 {
+            return Ok((coded, rest));
         }
     }
-    Err(malformed(Reason::OverlongVarint, start))
+    Err(Reason::OverlongVarint)
 }
 
 #[cfg(test)]
@@ -214,7 +219,9 @@ mod tests {
     }
 
     fn slow(bytes: &[u8]) -> Result<(i64, usize), Malformed> {
-        varint(bytes, 0).map(|(coded, at)| (unzigzag(coded), at))
+        varint(bytes)
+            .map(|(coded, rest)| (unzigzag(coded), bytes.len() - rest.len()))
+            .map_err(|reason| malformed(reason, 0))
     }
 
     proptest! {
@@ -260,7 +267,6 @@ mod tests {
             [(i64::from(i32::MAX), true), (i64::from(i32::MIN), true), (1 << 31, false), (-(1 << 31) - 1, false)]
         {
             assert_eq!(Cursor::new(&encode(value)).int().is_ok(), good, "{value}");
-            assert_eq!(Cursor::new(&encode(value)).small_int().is_ok(), good, "{value}");
         }
     }
 

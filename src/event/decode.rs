@@ -14,6 +14,9 @@ use crate::time::{Millis, minute_of};
 /// The bits that are all set in a float that is not finite.
 const EXPONENT: u64 = 0x7ff0_0000_0000_0000;
 
+/// The lowest bit of a float's exponent.
+const EXPONENT_STEP: u64 = 1 << 52;
+
 /// Bytes of a present nullable double: its branch and its value.
 const NULLABLE_DOUBLE_BYTES: usize = 9;
 
@@ -39,9 +42,9 @@ impl Program {
         let mut mark = cursor;
         let mut seen = Seen::default();
         let words = row.words.as_mut_slice();
+        let main = self.steps.get(..self.main_end).unwrap_or_default();
         let mut pc = 0;
-        while pc < self.main_end {
-            let Some(step) = self.steps.get(pc) else { break };
+        while let Some(step) = main.get(pc) {
             pc += 1;
             match *step {
                 Step::Doubles { slot, count } => doubles(&mut cursor, words, slot, count, &mut seen)?,
@@ -70,16 +73,8 @@ impl Program {
                     let span = text(&mut cursor, TEXT_BYTES_MAX, Reason::TextTooLong)?;
                     put(words, slot, u64::from(span.start) << 32 | u64::from(span.len), &mut seen);
                 }
-                Step::DecimalBytes { slot } => {
-                    let start = cursor.at();
-                    let (_, digits) = cursor.prefixed()?;
-                    put_decimal(words, slot, digits, start, &mut seen)?;
-                }
-                Step::DecimalFixed { slot, size } => {
-                    let start = cursor.at();
-                    let digits = cursor.take(size as usize)?;
-                    put_decimal(words, slot, digits, start, &mut seen)?;
-                }
+                Step::DecimalBytes { slot } => decimal(&mut cursor, None, words, slot, &mut seen)?,
+                Step::DecimalFixed { slot, size } => decimal(&mut cursor, Some(size), words, slot, &mut seen)?,
                 Step::Null { slot, wide } => {
                     set(words, slot, [0, 0], wide);
                     seen.nulls += 1;
@@ -93,14 +88,18 @@ impl Program {
                     row.source = Source::Integer(if wide { cursor.long()? } else { cursor.int()? });
                 }
                 Step::SourceEnum { map } => row.source = Source::Symbol(self.symbol(&mut cursor, map)?),
-                Step::SourceConstant { constant, symbol } => {
-                    let [word, _] = self.constant(constant);
-                    row.source = if symbol { Source::Symbol(word as u32) } else { Source::Integer(word.cast_signed()) };
-                }
+                Step::SourceConstant { constant, symbol } => row.source = self.source_constant(constant, symbol),
                 Step::Time { unit, wide } => row.time = time(&mut cursor, unit, wide)?,
                 Step::TimeConstant { constant } => row.time = self.constant(constant)[0].cast_signed(),
                 Step::Mark => mark = cursor,
                 Step::Rewind => cursor = mark,
+                // The skips of most events stand here as well as in `skip`: one jump by the step's kind, not two.
+                Step::SkipBytes { count } => {
+                    cursor.take(count as usize)?;
+                }
+                Step::SkipTexts { count } => repeat(&mut cursor, count, Cursor::prefixed)?,
+                Step::SkipInts { count } => repeat(&mut cursor, count, Cursor::int)?,
+                Step::SkipLongs { count } => repeat(&mut cursor, count, Cursor::long)?,
                 skip => (cursor, pc) = self.skip(skip, pc, cursor, 0)?,
             }
         }
@@ -121,26 +120,10 @@ impl Program {
             Step::SkipBytes { count } => {
                 cursor.take(count as usize)?;
             }
-            Step::SkipBooleans { count } => {
-                for _ in 0..count {
-                    cursor.boolean()?;
-                }
-            }
-            Step::SkipInts { count } => {
-                for _ in 0..count {
-                    cursor.small_int()?;
-                }
-            }
-            Step::SkipLongs { count } => {
-                for _ in 0..count {
-                    cursor.long()?;
-                }
-            }
-            Step::SkipTexts { count } => {
-                for _ in 0..count {
-                    cursor.prefixed()?;
-                }
-            }
+            Step::SkipBooleans { count } => repeat(&mut cursor, count, Cursor::boolean)?,
+            Step::SkipInts { count } => repeat(&mut cursor, count, Cursor::int)?,
+            Step::SkipLongs { count } => repeat(&mut cursor, count, Cursor::long)?,
+            Step::SkipTexts { count } => repeat(&mut cursor, count, Cursor::prefixed)?,
             Step::SkipEnum { symbols } => {
                 cursor.index(symbols as usize, Reason::BadEnumIndex)?;
             }
@@ -196,7 +179,7 @@ impl Program {
             let size = if count < 0 { Some(cursor.small()?) } else { None };
             let body = cursor.at();
             // An item with steps takes a byte at least, so more items than bytes cannot be; an item without steps has no bytes.
-            let most = if pc == end { EMPTY_ITEMS_MAX } else { cursor.left() as u64 };
+            let most = if pc == end { EMPTY_ITEMS_MAX } else { cursor.rest().len() as u64 };
             if count.unsigned_abs() > most {
                 return Err(malformed(Reason::BadLength, start));
             }
@@ -223,9 +206,27 @@ impl Program {
         }
     }
 
+    fn source_constant(&self, constant: u32, symbol: bool) -> Source {
+        let [word, _] = self.constant(constant);
+        if symbol { Source::Symbol(word as u32) } else { Source::Integer(word.cast_signed()) }
+    }
+
     fn constant(&self, index: u32) -> [u64; 2] {
         self.constants.get(index as usize).copied().unwrap_or_default()
     }
+}
+
+/// Reads `count` values and keeps none.
+#[inline(always)]
+fn repeat<'b, T>(
+    cursor: &mut Cursor<'b>,
+    count: u32,
+    read: impl Fn(&mut Cursor<'b>) -> Result<T, Malformed>,
+) -> Result<(), Malformed> {
+    for _ in 0..count {
+        read(cursor)?;
+    }
+    Ok(())
 }
 
 #[inline(always)]
@@ -253,7 +254,7 @@ fn put_float(words: &mut [u64], slot: Slot, value: f64, seen: &mut Seen) {
     seen.non_finite += u32::from(!finite);
 }
 
-/// A run of doubles: copied as if all were finite, and gone over again in the rare event in which one is not.
+/// A run of doubles.
 #[inline(always)]
 fn doubles(
     cursor: &mut Cursor<'_>,
@@ -262,19 +263,33 @@ fn doubles(
     count: u8,
     seen: &mut Seen,
 ) -> Result<(), Malformed> {
-    let taken = cursor.take(usize::from(count) * 8)?;
+    let taken = cursor.take(usize::from(count) * size_of::<f64>())?;
     let word = usize::from(slot.word);
     let places = words.get_mut(word..word + usize::from(count)).unwrap_or_default();
-    let mut odd = false;
-    for (place, bytes) in places.iter_mut().zip(taken.as_chunks::<8>().0) {
-        *place = u64::from_le_bytes(*bytes);
-        odd |= *place & EXPONENT == EXPONENT;
+    all_there(places, taken.as_chunks().0.iter(), slot, count, seen);
+    Ok(())
+}
+
+/// Copies doubles as if all were finite, and goes over them again in the rare event in which one is not.
+#[inline(always)]
+fn all_there<'b>(
+    places: &mut [u64],
+    values: impl Iterator<Item = &'b [u8; 8]>,
+    slot: Slot,
+    count: u8,
+    seen: &mut Seen,
+) {
+    // An exponent of all ones, and no other, carries into the top bit. Unlike a comparison of 64 bits this is plain arithmetic, which
+    // every processor does on several values at once.
+    let mut carries = 0;
+    for (place, value) in places.iter_mut().zip(values) {
+        *place = u64::from_le_bytes(*value);
+        carries |= (*place & EXPONENT) + EXPONENT_STEP;
     }
     seen.there(slot, count);
-    if odd {
+    if carries >> 63 != 0 {
         drop_non_finite(places, slot, seen);
     }
-    Ok(())
 }
 
 #[cold]
@@ -288,8 +303,9 @@ fn drop_non_finite(places: &mut [u64], slot: Slot, seen: &mut Seen) {
     }
 }
 
-/// A run of unions of null and double. Where enough bytes are left for all to be present, no value needs a branch: each moves the
-/// position by 1 or 9. Everything else (near the end, an odd branch) is read one by one, which also finds the exact error.
+/// A run of unions of null and double. Mostly all are there: then each branch and value stands where it is expected, and none waits for
+/// the one before. Else, where enough bytes are left for all of them, each moves the position by 1 or 9 without a branch. What remains
+/// (near the end, an odd branch) is read one by one, which also finds the exact error.
 #[inline(always)]
 fn nullable_doubles<'b>(
     mut cursor: Cursor<'b>,
@@ -304,6 +320,12 @@ fn nullable_doubles<'b>(
     let Some(window) = cursor.rest().get(..usize::from(count) * NULLABLE_DOUBLE_BYTES) else {
         return nullable_doubles_slowly(cursor, places, slot, tag, seen);
     };
+    let values = window.as_chunks::<NULLABLE_DOUBLE_BYTES>().0;
+    if values.iter().fold(0, |other, [branch, ..]| other | branch ^ tag) == 0 {
+        cursor.take(window.len())?;
+        all_there(places, values.iter().map(|[_, value @ ..]| value), slot, count, &mut seen);
+        return Ok((cursor, seen));
+    }
     let (mut present, mut nulls, mut odd, mut at) = (0_u64, 0_u32, 0_u8, 0_usize);
     for (index, place) in places.iter_mut().enumerate() {
         let Some([branch, value @ ..]) = window.get(at..).and_then(<[u8]>::first_chunk::<NULLABLE_DOUBLE_BYTES>) else {
@@ -371,7 +393,20 @@ fn integers<'b>(
     Ok(())
 }
 
-fn put_decimal(words: &mut [u64], slot: Slot, digits: &[u8], start: usize, seen: &mut Seen) -> Result<(), Malformed> {
+/// A decimal over bytes, or over fixed of `size` bytes.
+#[inline(always)]
+fn decimal(
+    cursor: &mut Cursor<'_>,
+    size: Option<u32>,
+    words: &mut [u64],
+    slot: Slot,
+    seen: &mut Seen,
+) -> Result<(), Malformed> {
+    let start = cursor.at();
+    let digits = match size {
+        Some(size) => cursor.take(size as usize)?,
+        None => cursor.prefixed()?.1,
+    };
     let Some(value) = unscaled(digits) else {
         return Err(malformed(Reason::DecimalTooWide, start));
     };

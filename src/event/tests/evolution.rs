@@ -69,7 +69,12 @@ fn numbers_and_texts_are_promoted() {
         (r#""float""#, r#""double""#, Value::Float(0.1), Cell::Float(f64::from(0.1_f32))),
         (r#""bytes""#, r#""string""#, Value::Bytes(b"ab".to_vec()), Cell::Text("ab".to_owned())),
         (r#""long""#, r#"{"type": "long", "logicalType": "timestamp-micros"}"#, Value::Long(7), Cell::Integer(7)),
-        (r#"{"type": "long", "logicalType": "timestamp-micros"}"#, r#""long""#, Value::TimestampMicros(7), Cell::Integer(7)),
+        (
+            r#"{"type": "long", "logicalType": "timestamp-micros"}"#,
+            r#""long""#,
+            Value::TimestampMicros(7),
+            Cell::Integer(7),
+        ),
         (
             r#"{"type": "fixed", "name": "F", "size": 3, "logicalType": "decimal", "precision": 4, "scale": 2}"#,
             r#"{"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}"#,
@@ -92,13 +97,25 @@ fn numbers_and_texts_are_promoted() {
 #[test]
 fn what_does_not_match_is_refused_in_words() {
     let cases = [
-        (r#""string""#, r#""double""#, "the writer's schema has a string, the reader's has a double; the writer's may be an int, a long, a float or a double"),
+        (
+            r#""string""#,
+            r#""double""#,
+            "the writer's schema has a string, the reader's has a double; the writer's may be an int, a long, a float or a double",
+        ),
         (r#""double""#, r#""float""#, "the writer's may be an int, a long or a float"),
         (r#""long""#, r#""int""#, "the writer's may be an int"),
         (r#""null""#, r#""double""#, "the writer's schema has null"),
         (r#""int""#, r#""boolean""#, "the writer's may be a boolean"),
-        (r#"["null", "string", "bytes"]"#, r#"["null", "double"]"#, "has a union of null, string and bytes, of which nothing can be read"),
-        (r#""bytes""#, r#"{"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}"#, "the writer's may be a decimal of scale 2"),
+        (
+            r#"["null", "string", "bytes"]"#,
+            r#"["null", "double"]"#,
+            "has a union of null, string and bytes, of which nothing can be read",
+        ),
+        (
+            r#""bytes""#,
+            r#"{"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}"#,
+            "the writer's may be a decimal of scale 2",
+        ),
         (
             r#"{"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 3}"#,
             r#"{"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}"#,
@@ -125,7 +142,11 @@ fn what_does_not_match_is_refused_in_words() {
     let two = r#"{"name": "x", "aliases": ["w"], "type": "double"}, {"name": "y", "aliases": ["w"], "type": "double"}"#;
     let both = compile(r#"{"name": "w", "type": "double"}"#, two, &select("id", None, &["x", "y"])).map(|_| ());
     assert!(both.as_ref().is_err_and(|error| error.contains("select one of them")), "{both:?}");
-    let unit = compile(&x(r#"{"type": "long", "logicalType": "timestamp-micros"}"#), &x(r#""long""#), &select("id", Some("x"), &[]));
+    let unit = compile(
+        &x(r#"{"type": "long", "logicalType": "timestamp-micros"}"#),
+        &x(r#""long""#),
+        &select("id", Some("x"), &[]),
+    );
     assert!(unit.is_err_and(|error| error.contains("unit of time")), "a plain long is milliseconds");
 }
 
@@ -161,7 +182,11 @@ fn defaults_stand_in_for_what_the_writer_lacks() {
         (r#""boolean""#, "true", Cell::Boolean(true)),
         (r#""string""#, r#""""#, Cell::Text(String::new())),
         (r#"{"type": "enum", "name": "E", "symbols": ["A", "B"]}"#, r#""B""#, Cell::Symbol(1)),
-        (r#"{"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}"#, r#""\u00ff\u0000""#, Cell::Decimal(-256)),
+        (
+            r#"{"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}"#,
+            r#""\u00ff\u0000""#,
+            Cell::Decimal(-256),
+        ),
     ];
     for (of, default, wanted) in cases {
         assert_eq!(resolve(other, &at(of, default), value()), Ok(wanted), "{of} {default}");
@@ -194,8 +219,11 @@ fn fields_are_found_by_alias_and_records_and_symbols_by_name() {
     assert_eq!(resolve(&theirs, &x(strict), symbol(0, "B")), Ok(Cell::Symbol(1)));
     assert_eq!(resolve(&theirs, &x(strict), symbol(1, "NEW")), Err(Reason::BadEnumIndex));
 
-    let one = |name: &str, of: &str| format!(r#"{{"type": "record", "name": "{name}", "fields": [{{"name": "v", "type": {of}}}]}}"#);
-    let writer = format!(r#"{{"name": "x", "type": ["null", {}, {}]}}"#, one("P", r#""string""#), one("Q", r#""long""#));
+    let one = |name: &str, of: &str| {
+        format!(r#"{{"type": "record", "name": "{name}", "fields": [{{"name": "v", "type": {of}}}]}}"#)
+    };
+    let writer =
+        format!(r#"{{"name": "x", "type": ["null", {}, {}]}}"#, one("P", r#""string""#), one("Q", r#""long""#));
     let reader = x(&one("Q", r#""double""#));
     let selection = select("id", None, &["x.v"]);
     let (_, plan) = compile(&writer, &reader, &selection).expect("Q is Q");

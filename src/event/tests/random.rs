@@ -59,7 +59,7 @@ fn case(types: &[Type], seed: u64) -> Case {
             fields[source].1 = Value::String(format!("source-{}", numbers.below(1000)));
             fields[time].1 = Value::TimestampMillis((numbers.next() % (TIME_END_S as u64 * 1000)) as i64);
         }
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             return encode(&schema, value);
         }
         let mut bytes = Vec::new();

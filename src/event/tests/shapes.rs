@@ -77,11 +77,14 @@ fn one_field_may_serve_twice() {
     let selection = select("id", Some("at"), &["at", "kind", "id", "at"]);
     let (reader, plan) = plan(&json, &selection);
     let kind = Value::Enum(1, "B".to_owned());
-    let payload = encode(&json, vec![
-        ("id", some(Value::String("me".to_owned()))),
-        ("at", Value::TimestampMicros(5_000_999)),
-        ("kind", kind.clone()),
-    ]);
+    let payload = encode(
+        &json,
+        vec![
+            ("id", some(Value::String("me".to_owned()))),
+            ("at", Value::TimestampMicros(5_000_999)),
+            ("kind", kind.clone()),
+        ],
+    );
     let event = event_of(&read(&plan, &payload).expect("good"), &reader, &selection, &payload);
     assert_eq!((event.source, event.time), (Cell::Text("me".to_owned()), 5_000));
     let at = Cell::Integer(5_000_999);
@@ -154,7 +157,9 @@ fn every_kind_of_time_becomes_milliseconds() {
         ("long", "local-timestamp-nanos", i64::MAX, -1),
     ];
     for (below, logical, written, wanted) in cases {
-        let at = format!(r#"{{"name": "id", "type": "int"}}, {{"name": "at", "type": {{"type": "{below}", "logicalType": "{logical}"}}}}"#);
+        let at = format!(
+            r#"{{"name": "id", "type": "int"}}, {{"name": "at", "type": {{"type": "{below}", "logicalType": "{logical}"}}}}"#
+        );
         let (_, plan) = plan(&record(&at), &select("id", Some("at"), &[]));
         let read_time = |written: i64| {
             let mut payload = vec![2];
@@ -171,7 +176,9 @@ fn every_kind_of_time_becomes_milliseconds() {
 
 #[test]
 fn sources_and_texts_are_bounded_and_checked() {
-    let json = record(r#"{"name": "id", "type": "string"}, {"name": "label", "type": "string"}, {"name": "skipped", "type": "string"}"#);
+    let json = record(
+        r#"{"name": "id", "type": "string"}, {"name": "label", "type": "string"}, {"name": "skipped", "type": "string"}"#,
+    );
     let (_, plan) = plan(&json, &select("id", None, &["label"]));
     let payload = |texts: [&[u8]; 3]| {
         let mut bytes = Vec::new();
@@ -223,10 +230,13 @@ fn decimals_fit_128_bits_or_not() {
     for digits in good {
         let payload = payload(&digits);
         let event = event_of(&read(&plan, &payload).expect("fits"), &reader, &selection, &payload);
-        let value = if digits.len() > 16 { slow_unscaled(&digits[digits.len() - 16..]) } else { slow_unscaled(&digits) };
+        let value =
+            if digits.len() > 16 { slow_unscaled(&digits[digits.len() - 16..]) } else { slow_unscaled(&digits) };
         assert_eq!(event.fields, [Cell::Decimal(value)]);
     }
-    for digits in [[[0].as_slice(), &least].concat(), [[0xff].as_slice(), &most].concat(), [[1].as_slice(), &most].concat()] {
+    for digits in
+        [[[0].as_slice(), &least].concat(), [[0xff].as_slice(), &most].concat(), [[1].as_slice(), &most].concat()]
+    {
         assert_eq!(reason(&plan, &payload(&digits)), Reason::DecimalTooWide);
     }
 }
@@ -262,14 +272,17 @@ fn a_type_inside_itself_is_skipped_and_bounded() {
 
     let nested = [vec![2, 2, b'l', 2], [2, b'x', 0, 0].to_vec(), vec![0, 0], 1.0_f64.to_le_bytes().to_vec()].concat();
     assert!(read(&plan, &nested).is_ok());
-    let endless = record(r#"{"name": "id", "type": "int"}, {"name": "self", "type": {"type": "record", "name": "S", "fields": [{"name": "s", "type": "S"}]}}"#);
+    let endless = record(
+        r#"{"name": "id", "type": "int"}, {"name": "self", "type": {"type": "record", "name": "S", "fields": [{"name": "s", "type": "S"}]}}"#,
+    );
     let (_, plan) = super::oracle::plan(&endless, &select("id", None, &[]));
     assert_eq!(reason(&plan, &[2, 0, 0]), Reason::BadLength);
 }
 
 #[test]
 fn items_without_bytes_are_counted_not_walked() {
-    let json = record(r#"{"name": "id", "type": "int"}, {"name": "nothing", "type": {"type": "array", "items": "null"}}"#);
+    let json =
+        record(r#"{"name": "id", "type": "int"}, {"name": "nothing", "type": {"type": "array", "items": "null"}}"#);
     let (_, plan) = plan(&json, &select("id", None, &[]));
     let payload = |count: i64| {
         let mut bytes = vec![2];
@@ -281,7 +294,8 @@ fn items_without_bytes_are_counted_not_walked() {
         bytes
     };
     let most = EMPTY_ITEMS_MAX as i64;
-    for (count, good) in [(3, true), (-3, true), (most, true), (most + 1, false), (i64::MAX, false), (i64::MIN, false)] {
+    for (count, good) in [(3, true), (-3, true), (most, true), (most + 1, false), (i64::MAX, false), (i64::MIN, false)]
+    {
         let read = read(&plan, &payload(count)).map_err(|error| error.reason);
         assert_eq!(read.map(|_| ()), if good { Ok(()) } else { Err(Reason::BadLength) }, "{count}");
     }
