@@ -1,0 +1,51 @@
+-- The rows of dataflows/sensors: one per sensor and minute. A file of rows goes in with INSERT INTO sensors FORMAT JSONEachRow.
+-- A column is null where its minute had no value for it, or a sum that does not fit.
+CREATE TABLE IF NOT EXISTS sensors
+(
+    window_start          DateTime('UTC'),
+    event_source_id       String,
+    count                 UInt64,
+    temperature_avg       Nullable(Float64),
+    temperature_min       Nullable(Float64),
+    temperature_max       Nullable(Float64),
+    humidity_avg          Nullable(Float64),
+    humidity_min          Nullable(Float64),
+    humidity_max          Nullable(Float64),
+    pressure_avg          Nullable(Float64),
+    pressure_min          Nullable(Float64),
+    pressure_max          Nullable(Float64),
+    co2_level_avg         Nullable(Float64),
+    co2_level_min         Nullable(Float64),
+    co2_level_max         Nullable(Float64),
+    noise_level_avg       Nullable(Float64),
+    noise_level_min       Nullable(Float64),
+    noise_level_max       Nullable(Float64),
+    light_level_avg       Nullable(Float64),
+    light_level_min       Nullable(Float64),
+    light_level_max       Nullable(Float64),
+    battery_level_avg     Nullable(Float64),
+    battery_level_min     Nullable(Float64),
+    battery_level_max     Nullable(Float64),
+    signal_strength_avg   Nullable(Float64),
+    signal_strength_min   Nullable(Float64),
+    signal_strength_max   Nullable(Float64),
+    memory_usage_avg      Nullable(Float64),
+    memory_usage_min      Nullable(Float64),
+    memory_usage_max      Nullable(Float64),
+    cpu_usage_avg         Nullable(Float64),
+    cpu_usage_min         Nullable(Float64),
+    cpu_usage_max         Nullable(Float64),
+    motion_detected_share Nullable(Float64),
+    error_count_sum       Nullable(Int64),
+    packets_sent_sum      Nullable(Int64),
+    packets_received_sum  Nullable(Int64),
+    bytes_sent_sum        Nullable(Int64),
+    bytes_received_sum    Nullable(Int64),
+    status                LowCardinality(Nullable(String)),
+    event_type            LowCardinality(Nullable(String)),
+    customer_id           LowCardinality(Nullable(String)),
+    site_id               LowCardinality(Nullable(String))
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(window_start)
+ORDER BY (event_source_id, window_start);
