@@ -23,5 +23,4 @@ CREATE TABLE IF NOT EXISTS departures
     distance_max    Nullable(Int64)
 )
 ENGINE = MergeTree
-PARTITION BY toYYYYMM(window_start)
 ORDER BY (carrier, window_start);

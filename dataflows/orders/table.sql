@@ -18,5 +18,4 @@ CREATE TABLE IF NOT EXISTS orders
     status         LowCardinality(Nullable(String))
 )
 ENGINE = MergeTree
-PARTITION BY toYYYYMM(window_start)
 ORDER BY (merchant_id, window_start);

@@ -21,5 +21,4 @@ CREATE TABLE IF NOT EXISTS sensors_compact
     sensor_type        LowCardinality(Nullable(String))
 )
 ENGINE = MergeTree
-PARTITION BY toYYYYMM(window_start)
 ORDER BY (sensor_id, window_start);

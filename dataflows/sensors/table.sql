@@ -47,5 +47,4 @@ CREATE TABLE IF NOT EXISTS sensors
     site_id               LowCardinality(Nullable(String))
 )
 ENGINE = MergeTree
-PARTITION BY toYYYYMM(window_start)
 ORDER BY (event_source_id, window_start);
