@@ -12,7 +12,7 @@ const DECIMAL_END: i128 = 10_i128.pow(38);
 /// A value of a finished row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// No value was there, or a sum does not fit its column.
+    /// There is no such value, or a sum does not fit its column.
     Null,
     /// `UInt64`.
     Unsigned(u64),
@@ -80,14 +80,11 @@ impl Layout {
         let kept = |place: Option<usize>| place.filter(|_| count > 0);
         Ok(match output.statistic {
             Statistic::Count => Value::Unsigned(count),
-            Statistic::Sum => match kept(field.sum) {
-                Some(at) => self.sum(field, at, state)?,
-                None => Value::Null,
-            },
-            Statistic::Avg => match kept(field.sum) {
-                Some(at) => Value::Float(self.sum_as_float(field, at, state)? / count as f64),
-                None => Value::Null,
-            },
+            // The sum of no values is 0; there is no average, smallest or largest of them.
+            Statistic::Sum => field.sum.map_or(Ok(Value::Null), |at| self.sum(field, at, state))?,
+            Statistic::Avg => kept(field.sum)
+                .and_then(|at| self.sum_as_float(field, at, state))
+                .map_or(Value::Null, |sum| Value::Float(sum / count as f64)),
             Statistic::Min => kept(field.min).map_or(Value::Null, |at| plain(&field.kind, &words[at..])),
             Statistic::Max => kept(field.max).map_or(Value::Null, |at| plain(&field.kind, &words[at..])),
             Statistic::Share => {
@@ -115,15 +112,15 @@ impl Layout {
         }
     }
 
-    fn sum_as_float(&self, field: &Field, at: usize, state: State<'_>) -> Result<f64, DoesNotFit> {
+    /// The exact sum rounded to a double; `None` where it does not fit one (the sum itself is what is counted as not fitting).
+    fn sum_as_float(&self, field: &Field, at: usize, state: State<'_>) -> Option<f64> {
         match field.kind {
-            Kind::Float => state.float_sum(at, self.pair_lo(field, at)).value().ok_or(DoesNotFit),
+            Kind::Float => state.float_sum(at, self.pair_lo(field, at)).value(),
             Kind::Decimal { scale } => {
                 let fits = state.words[at + 2] == 0;
-                let power = 10_f64.powi(scale.cast_signed());
-                if fits { Ok(join(&state.words[at..]) as f64 / power) } else { Err(DoesNotFit) }
+                fits.then(|| join(&state.words[at..]) as f64 / 10_f64.powi(scale.cast_signed()))
             }
-            Kind::Integer | Kind::Text => Ok(join(&state.words[at..]) as f64),
+            Kind::Integer | Kind::Text => Some(join(&state.words[at..]) as f64),
         }
     }
 }
