@@ -81,7 +81,7 @@ fn template(owner: &str) -> Manifest {
         key_groups: 256,
         lanes: 4,
         commit: None,
-        next: vec![],
+        next: Schedule::start().next,
         written_at: 1,
         cut: vec![],
         parts: vec![],

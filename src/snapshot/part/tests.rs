@@ -82,7 +82,7 @@ fn apache_avro_reads_what_is_written() {
     assert_eq!((&partial[1].1, &partial[2].1), (&Value::Long(7), &Value::Long(3)));
     let Value::Array(fields) = &partial[3].1 else { panic!("{partial:?}") };
     let text = format!("{fields:?}");
-    for part in ["Long(-9223372036854775808)", "Boolean(true)", "Double(1e300)", "Double(-0.0)", "Fixed(16, [128, 0"] {
+    for part in ["Long(-9223372036854775808)", "Long(-1)", "Double(1e300)", "Double(-0.0)", "Fixed(16, [128, 0"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }
