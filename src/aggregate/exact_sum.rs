@@ -131,7 +131,9 @@ impl Wide {
         let highest = top * LIMB_BITS + (63 - limbs[top].leading_zeros() as usize);
         // The lowest bit that the significand keeps; a subnormal keeps all there are.
         let lowest = (highest + 1).saturating_sub(SIGNIFICAND_BITS);
-        let bit = |at: usize| (limbs[(at / LIMB_BITS).min(LIMBS - 1)] >> (at - (at / LIMB_BITS).min(LIMBS - 1) * LIMB_BITS)) & 1;
+        let bit = |at: usize| {
+            (limbs[(at / LIMB_BITS).min(LIMBS - 1)] >> (at - (at / LIMB_BITS).min(LIMBS - 1) * LIMB_BITS)) & 1
+        };
         let mut significand = (lowest..=highest).rev().fold(0_u64, |number, at| number << 1 | bit(at) as u64);
         let half = lowest > 0 && bit(lowest - 1) == 1;
         let below = lowest > 0 && (0..lowest - 1).any(|at| bit(at) == 1);

@@ -1,9 +1,9 @@
 //! A partial whose minute is complete becomes a row.
 
+use super::Kind;
 use super::layout::{Field, Layout, NO_ORDER, Output, Render, SourceKind, Statistic, join};
 use super::merge::{Heaped, State};
 use super::record::{self, PARTIAL_HEADER_WORDS};
-use super::Kind;
 use crate::time::Minute;
 
 /// Decimals have at most 38 digits, as ClickHouse's `Decimal(38, scale)`.

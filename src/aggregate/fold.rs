@@ -53,14 +53,16 @@ fn fold_run(run: &FloatRun, present: u64, values: &[u64], state: &mut [u64], hea
         *count += present >> at & 1;
     }
     if let Some(start) = run.min {
-        for (at, min) in bytemuck::cast_slice_mut::<u64, f64>(&mut state[start..start + run.len]).iter_mut().enumerate() {
+        for (at, min) in bytemuck::cast_slice_mut::<u64, f64>(&mut state[start..start + run.len]).iter_mut().enumerate()
+        {
             // Adding 0 makes one zero of the two, which would otherwise depend on which came first.
             let new = if there(at) { value(at) + 0.0 } else { f64::INFINITY };
             *min = if new < *min { new } else { *min };
         }
     }
     if let Some(start) = run.max {
-        for (at, max) in bytemuck::cast_slice_mut::<u64, f64>(&mut state[start..start + run.len]).iter_mut().enumerate() {
+        for (at, max) in bytemuck::cast_slice_mut::<u64, f64>(&mut state[start..start + run.len]).iter_mut().enumerate()
+        {
             let new = if there(at) { value(at) + 0.0 } else { f64::NEG_INFINITY };
             *max = if new > *max { new } else { *max };
         }
@@ -161,13 +163,7 @@ fn fold_text(field: &Field, text: &[u8], at: At, state: &mut [u64], heap: &mut H
 }
 
 /// Keeps a value if it wins against the one there, or if there is none.
-pub(super) fn pick(
-    place: Option<usize>,
-    value: &[u64],
-    at: At,
-    state: &mut [u64],
-    wins: impl Fn(At, At) -> bool,
-) {
+pub(super) fn pick(place: Option<usize>, value: &[u64], at: At, state: &mut [u64], wins: impl Fn(At, At) -> bool) {
     let Some(place) = place else { return };
     let old = At { time: state[place].cast_signed(), order: state[place + 1] };
     if old.order == NO_ORDER || wins(at, old) {

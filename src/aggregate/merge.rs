@@ -44,7 +44,8 @@ impl<'a> State<'a> {
             Heaped::Table(heap) => heap.wide_at(self.words[lo]).cloned().unwrap_or_else(ExactSum::zero),
             Heaped::Tail(tail) => {
                 let bytes = record::text(tail, self.words[lo]).chunks_exact(8);
-                let parts: Vec<f64> = bytes.map(|part| f64::from_le_bytes(part.try_into().unwrap_or_default())).collect();
+                let parts: Vec<f64> =
+                    bytes.map(|part| f64::from_le_bytes(part.try_into().unwrap_or_default())).collect();
                 ExactSum::from_parts(&parts).unwrap_or_else(ExactSum::zero)
             }
         }

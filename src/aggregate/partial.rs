@@ -79,14 +79,7 @@ pub struct Partial {
 
 impl Layout {
     /// Appends a state as a partial record.
-    pub(super) fn write_partial(
-        &self,
-        out: &mut Vec<u64>,
-        hash: u64,
-        minute: Minute,
-        source: &[u8],
-        state: State<'_>,
-    ) {
+    pub(super) fn write_partial(&self, out: &mut Vec<u64>, hash: u64, minute: Minute, source: &[u8], state: State<'_>) {
         let start = out.len();
         out.extend_from_slice(&[0, hash, minute]);
         out.extend_from_slice(state.words);

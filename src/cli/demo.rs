@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::generate::generator;
 use super::run::{Edges, Shape, drive, random_name};
 use super::{Ended, Failure};
-use crate::cluster::Begin;
+use crate::cluster::{Begin, stop_on_signals};
 use crate::connect::files::{FileSink, FolderStore};
 use crate::connect::generate::{Extent, Generated, Pace, Spec};
 use crate::error::{Error, Result};
@@ -53,6 +53,7 @@ const COLUMNS_SHOWN: usize = 6;
 
 /// Runs the verb.
 pub(super) fn demo(args: &Args) -> Ended {
+    let stoppable = stop_on_signals()?;
     start_log("warn", LogFormat::Text);
     let dataflow = lay_out(&args.dir)?;
     let plan = Arc::new(plan::load(&dataflow).map_err(Failure::Problems)?);
@@ -79,7 +80,7 @@ pub(super) fn demo(args: &Args) -> Ended {
     };
     let begin = Begin { from: From::Newest, owner: random_name() };
     let shape = Shape { workers: args.workers, keep: MANIFESTS_KEPT_DEFAULT, begin };
-    let (code, summary) = drive(&plan, edges, shape)?;
+    let (code, summary) = drive(&plan, edges, shape, &stoppable)?;
     if args.json {
         println!("{}", serde_json::json!({ "summary": summary }));
         return Ok(code);

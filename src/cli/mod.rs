@@ -5,7 +5,6 @@ mod demo;
 mod generate;
 mod place;
 mod run;
-mod signals;
 mod snapshot;
 
 use std::process::ExitCode;

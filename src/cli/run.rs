@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::place::{SinkPlace, SourcePlace, StatePlace};
-use super::{Ended, Failure, signals, wall_clock};
-use crate::cluster::{Begin, Outcome, begin, launch};
+use super::{Ended, Failure, wall_clock};
+use crate::cluster::{Begin, Outcome, Stoppable, begin, launch, stop_on_signals};
 use crate::connect::Keeper;
-use crate::connect::files::{FileSink, FolderStore, Files};
+use crate::connect::files::{FileSink, Files, FolderStore};
+use crate::dataflow::Job;
 use crate::dataflow::edges::{Sink, Source};
-use crate::dataflow::{Fate, Job};
 use crate::error::Error;
 use crate::limits::{MANIFESTS_KEPT_DEFAULT, SLOTS_MAX};
 use crate::observe::{LiveLine, LogFormat, Progress, Summary, start_log};
@@ -73,6 +72,7 @@ pub(super) struct Shape {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args) -> Ended {
+    let stoppable = stop_on_signals()?;
     start_log(&args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
     let edges = Edges {
@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args) -> Ended {
         None => From::Newest,
     };
     let begin = Begin { from, owner: random_name() };
-    let (code, summary) = drive(&plan, edges, Shape { workers: args.workers, keep: args.keep, begin })?;
+    let (code, summary) = drive(&plan, edges, Shape { workers: args.workers, keep: args.keep, begin }, &stoppable)?;
     if args.json {
         println!("{}", serde_json::json!({ "summary": summary }));
     } else {
@@ -96,7 +96,12 @@ pub(super) fn run(args: &Args) -> Ended {
 }
 
 /// Runs a plan between its edges, to its end or until a signal; gives the exit code and what it came to.
-pub(super) fn drive(plan: &Arc<Plan>, edges: Edges, shape: Shape) -> Result<(u8, Summary), Error> {
+pub(super) fn drive(
+    plan: &Arc<Plan>,
+    edges: Edges,
+    shape: Shape,
+    stoppable: &Stoppable,
+) -> Result<(u8, Summary), Error> {
     if !(1..=SLOTS_MAX).contains(&shape.workers) || shape.workers > plan.key_groups as usize {
         let most = SLOTS_MAX.min(plan.key_groups as usize);
         return Err(Error::configuration(format!(
@@ -108,8 +113,6 @@ pub(super) fn drive(plan: &Arc<Plan>, edges: Edges, shape: Shape) -> Result<(u8,
     let history = History::new(edges.store, &plan.name);
     let resume = begin(plan, &*edges.source, &*edges.sink, &history, &clock, shape.keep, &shape.begin)?;
     let progress = Arc::new(Progress::new(resume.manifest.clone()));
-    let fate = Fate::default();
-    let signal = signals::stop_on_signals(&fate)?;
     let job = Job {
         plan: Arc::clone(plan),
         source: edges.source,
@@ -118,14 +121,14 @@ pub(super) fn drive(plan: &Arc<Plan>, edges: Edges, shape: Shape) -> Result<(u8,
         observer: Arc::clone(&progress) as _,
         clock: Arc::clone(&clock),
         resume: Arc::new(resume),
-        fate,
+        fate: stoppable.fate.clone(),
     };
     let live = LiveLine::start(Arc::clone(&progress), clock);
     let outcome = launch(&job, shape.workers)?;
     drop(live);
     let code = match outcome {
         Outcome::Finished => 0,
-        Outcome::Stopped => u8::try_from(128 + signal.load(Ordering::Acquire)).unwrap_or(u8::MAX),
+        Outcome::Stopped => stoppable.exit_code(),
     };
     Ok((code, Summary::of(&progress)))
 }

@@ -65,7 +65,11 @@ pub(super) fn snapshot(args: &Args) -> Ended {
             let history = history(common)?;
             let newest = history.sequences()?.last().copied();
             let sequence = sequence.or(newest).unwrap_or(0);
-            let none = || Error::configuration(format!("there is no manifest {sequence}; `minuet snapshot list` shows which there are"));
+            let none = || {
+                Error::configuration(format!(
+                    "there is no manifest {sequence}; `minuet snapshot list` shows which there are"
+                ))
+            };
             let shown = history.show(sequence)?.ok_or_else(none)?;
             if common.json {
                 println!("{}", serde_json::json!(shown));
@@ -187,7 +191,11 @@ fn told(shown: &Shown) -> String {
         text.push_str(&format!("partition  {} read to {position}, newest event {time}{end}\n", cut.name));
     }
     for part in &shown.parts {
-        text.push_str(&format!("part       {}{}\n", part.name, part.damaged.as_ref().map_or(String::new(), |damaged| format!(": {damaged}"))));
+        text.push_str(&format!(
+            "part       {}{}\n",
+            part.name,
+            part.damaged.as_ref().map_or(String::new(), |damaged| format!(": {damaged}"))
+        ));
     }
     text
 }

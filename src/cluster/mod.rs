@@ -2,6 +2,8 @@
 
 mod launch;
 mod resume;
+mod signals;
 
 pub use launch::{Outcome, launch};
 pub use resume::{Begin, begin};
+pub use signals::{Stoppable, stop_on_signals};

@@ -38,9 +38,9 @@ use timely::dataflow::operators::{ConnectLoop, Feedback};
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::SyncActivator;
 
+use super::commit::Committer;
 use super::edges::{Archive, Observer, Partition, Sink, Source, Wake};
 use super::fate::Fate;
-use super::commit::Committer;
 use super::flush::Flusher;
 use super::read::Turn;
 use super::store::Storer;

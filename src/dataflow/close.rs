@@ -116,7 +116,8 @@ impl Close {
         if let Some(commit) = job.resume.manifest.commit {
             let mut mine = Vec::new();
             // The same pure function that routes events is applied again: any number of slots can take up the state.
-            for partial in record::records(&job.resume.partials).filter(|partial| route(record::hash(partial)) == slot) {
+            for partial in record::records(&job.resume.partials).filter(|partial| route(record::hash(partial)) == slot)
+            {
                 mine.extend_from_slice(partial);
             }
             tables.merge(commit, &mine);

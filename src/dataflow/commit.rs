@@ -19,8 +19,8 @@ use super::control::Control;
 use super::edges::{Keep, LedgerLine, Outlet, Write};
 use super::flush::Flushed;
 use crate::error::Result;
-use crate::snapshot::{Counters, Manifest, PartRef, PartitionCut, Totals};
 use crate::limits::ROWS_PER_COMMIT_MAX;
+use crate::snapshot::{Counters, Manifest, PartRef, PartitionCut, Totals};
 use crate::time::{Epoch, FIRST_EPOCH, Millis, Pace, Schedule, minute_of};
 
 /// The order of the inputs.

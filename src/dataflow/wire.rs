@@ -52,12 +52,8 @@ pub(super) fn encoded_len(words: &[u64]) -> usize {
 /// Writes a message.
 #[allow(unsafe_code)]
 pub(super) fn encode<W: Write>(from: u32, records: u32, words: &[u64], out: &mut W) -> io::Result<()> {
-    let header = [
-        BUILD,
-        u64::from(from) | (u64::from(records) << 32),
-        words.len() as u64,
-        xxh3_64(bytemuck::cast_slice(words)),
-    ];
+    let header =
+        [BUILD, u64::from(from) | (u64::from(records) << 32), words.len() as u64, xxh3_64(bytemuck::cast_slice(words))];
     for word in header {
         out.write_all(&word.to_ne_bytes())?;
     }

@@ -35,7 +35,7 @@ pub enum Reason {
     TimeMissing,
     /// The event time is before 1970 or after 2106-02-07.
     TimeOutOfRange,
-    /// An earlier event of the same unframed block could not be read, so where this one begins is unknown.
+    /// The end of an earlier event of the same unframed block could not be found, so where this one begins is unknown.
     BlockCut,
 }
 

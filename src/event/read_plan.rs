@@ -27,6 +27,8 @@ impl std::error::Error for CompileError {}
 #[derive(Clone, Debug)]
 pub struct ReadPlan {
     program: Program,
+    /// Steps over everything.
+    outline: Program,
     words: usize,
 }
 
@@ -58,7 +60,8 @@ impl ReadPlan {
             wants.push(Want::new(path, Target::Time, false));
         }
         let program = compile(&writer, reader.avro(), &wants)?;
-        Ok(Self { program, words: usize::from(word) })
+        let outline = compile(&writer, reader.avro(), &[])?;
+        Ok(Self { program, outline, words: usize::from(word) })
     }
 
     /// A row of the right shape for `decode`.
@@ -78,6 +81,14 @@ impl ReadPlan {
         }
         row.time = 0;
         self.program.run(bytes, row)
+    }
+
+    /// How many bytes the event at the front of `bytes` takes, whether or not its values can be used: where events follow each
+    /// other without frames, one that has no time does not cost the others.
+    pub fn length(&self, bytes: &[u8]) -> Result<usize, Malformed> {
+        let nothing =
+            &mut Row { source: Source::Integer(0), time: 0, present: 0, words: Vec::new(), nulls: 0, non_finite: 0 };
+        self.outline.run(bytes, nothing)
     }
 
     /// Reads a payload that must hold exactly one event.

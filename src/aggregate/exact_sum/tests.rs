@@ -23,7 +23,8 @@ fn nearest(number: &BigInt) -> Option<f64> {
         if whole(f64::from_bits(middle)) <= magnitude { low = middle } else { high = middle }
     }
     let below = whole(f64::from_bits(low));
-    let above = if high > f64::MAX.to_bits() { BigInt::from(1) << (1_024 + 1_074) } else { whole(f64::from_bits(high)) };
+    let above =
+        if high > f64::MAX.to_bits() { BigInt::from(1) << (1_024 + 1_074) } else { whole(f64::from_bits(high)) };
     let (down, up) = (&magnitude - &below, &above - &magnitude);
     let bits = if down < up || (down == up && low % 2 == 0) { low } else { high };
     let value = f64::from_bits(bits);
@@ -34,8 +35,22 @@ fn nearest(number: &BigInt) -> Option<f64> {
 fn finite() -> impl Strategy<Value = f64> {
     let any_bits = any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite());
     let corner = prop::sample::select(vec![
-        0.0, -0.0, f64::MAX, -f64::MAX, f64::MIN_POSITIVE, 5e-324, -5e-324, 1.0, -1.0, 1e308, -1e308, 1e-300, 0.1, -0.3,
-        f64::from_bits(1 << 52), 9_007_199_254_740_993.0,
+        0.0,
+        -0.0,
+        f64::MAX,
+        -f64::MAX,
+        f64::MIN_POSITIVE,
+        5e-324,
+        -5e-324,
+        1.0,
+        -1.0,
+        1e308,
+        -1e308,
+        1e-300,
+        0.1,
+        -0.3,
+        f64::from_bits(1 << 52),
+        9_007_199_254_740_993.0,
     ]);
     prop_oneof![3 => any_bits, 2 => corner, 5 => -1e6..1e6]
 }

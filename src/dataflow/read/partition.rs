@@ -104,9 +104,10 @@ impl PartitionState {
             Framing::Payloads(spans) => {
                 for (index, span) in (0..).zip(spans) {
                     let start = span.start as usize;
-                    let payload = entry.bytes.get(start..start + span.len as usize).ok_or_else(|| {
-                        Error::bug(format!("{}: a payload lies outside its entry", self.cut.name))
-                    })?;
+                    let payload = entry
+                        .bytes
+                        .get(start..start + span.len as usize)
+                        .ok_or_else(|| Error::bug(format!("{}: a payload lies outside its entry", self.cut.name)))?;
                     match reader.decode_whole(payload, &mut row) {
                         Ok(()) => self.settle(payload, index, &mut row, &mut pass),
                         Err(malformed) => self.reject(&Why::Malformed(malformed), payload, index, 1, &mut pass),
@@ -122,7 +123,7 @@ impl PartitionState {
         Ok(())
     }
 
-    /// Events without frames: after one that cannot be read, nobody knows where the next begins.
+    /// Events without frames: after one whose end cannot be found, nobody knows where the next begins.
     fn take_run(&mut self, events: u32, reader: &ReadPlan, row: &mut Row, pass: &mut Pass<'_>) -> Result<()> {
         let mut left = pass.entry.bytes.as_slice();
         for index in 0..events {
@@ -132,15 +133,22 @@ impl PartitionState {
                     self.settle(payload, index, row, pass);
                     left = rest;
                 }
-                Err(malformed) => {
-                    self.reject(&Why::Malformed(malformed), left, index, 1, pass);
-                    let unread = u64::from(events - index - 1);
-                    if unread > 0 {
-                        let cut = Malformed { reason: Reason::BlockCut, at: 0 };
-                        self.reject(&Why::Malformed(cut), &[], index + 1, unread, pass);
+                Err(malformed) => match reader.length(left) {
+                    Ok(len) => {
+                        let (payload, rest) = left.split_at(len);
+                        self.reject(&Why::Malformed(malformed), payload, index, 1, pass);
+                        left = rest;
                     }
-                    return Ok(());
-                }
+                    Err(_) => {
+                        self.reject(&Why::Malformed(malformed), left, index, 1, pass);
+                        let unread = u64::from(events - index - 1);
+                        if unread > 0 {
+                            let cut = Malformed { reason: Reason::BlockCut, at: 0 };
+                            self.reject(&Why::Malformed(cut), &[], index + 1, unread, pass);
+                        }
+                        return Ok(());
+                    }
+                },
             }
         }
         if left.is_empty() {
@@ -175,8 +183,7 @@ impl PartitionState {
         if self.plan.selection.time.is_none() {
             row.time = published.ok_or(Why::Malformed(Malformed { reason: Reason::TimeMissing, at: 0 }))?;
         }
-        let minute =
-            minute_of(row.time).ok_or(Why::Malformed(Malformed { reason: Reason::TimeOutOfRange, at: 0 }))?;
+        let minute = minute_of(row.time).ok_or(Why::Malformed(Malformed { reason: Reason::TimeOutOfRange, at: 0 }))?;
         let ahead = published.map_or(0, |published| row.time.saturating_sub(published));
         if ahead > self.plan.max_ahead {
             return Err(Why::TooFarAhead(ahead));

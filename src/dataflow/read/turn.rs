@@ -83,7 +83,12 @@ impl Turn {
         Ok(Turn {
             reader: job.source.open(starts, wake.wake())?,
             wake,
-            clock: SlotEpoch::new(start, plan.out_of_order, plan.idle_after, partitions.iter().map(PartitionState::start)),
+            clock: SlotEpoch::new(
+                start,
+                plan.out_of_order,
+                plan.idle_after,
+                partitions.iter().map(PartitionState::start),
+            ),
             abreast: Abreast::new(start, partitions.iter().filter_map(PartitionState::minute)),
             plans: Plans::new(Arc::clone(plan)),
             partitions,

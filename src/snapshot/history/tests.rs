@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::*;
-use crate::snapshot::{From, part, Counters, PartitionCut, RejectsKept, Totals};
+use crate::snapshot::{Counters, From, PartitionCut, RejectsKept, Totals, part};
 use crate::time::{Pace, Schedule};
 
 /// A store in memory that can be told to lose answers and to have others come first.

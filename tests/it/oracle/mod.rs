@@ -48,7 +48,7 @@ struct Good {
 /// Computes what a dataflow must make of these files, which are its partitions in this order.
 pub(crate) fn expected(dataflow_folder: &Path, files: &[PathBuf]) -> Expected {
     let dataflow = Dataflow::read(dataflow_folder);
-    let names = ["read", "folded", "malformed", "late", "too_far_ahead", "nulls", "non_finite"];
+    let names = ["read", "folded", "malformed", "late", "too_far_ahead", "nulls", "non_finite", "idle_decisions"];
     let mut summary: BTreeMap<String, u64> = names.iter().map(|name| ((*name).to_owned(), 0)).collect();
     let mut groups: BTreeMap<(i64, String), Group> = BTreeMap::new();
     for (partition, file) in files.iter().enumerate() {

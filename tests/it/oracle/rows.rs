@@ -59,8 +59,13 @@ fn value(column: &Column, values: &[(When, Cell)], overflows: &mut u64) -> Strin
             "null".to_owned()
         }),
         "avg" => {
-            let divisor = BigInt::from(count) * power_of_ten(column.scale);
-            float(nearest(&total(values), &divisor))
+            // The exact sum, rounded to a double, over the count; of decimals, the point is moved in between.
+            let sum = nearest(&total(values), &BigInt::from(1));
+            if !sum.is_finite() {
+                return "null".to_owned();
+            }
+            let scale = column.scale.map_or(0, |scale| i32::try_from(scale).expect("a scale is small"));
+            float(sum / 10_f64.powi(scale) / count as f64)
         }
         "share" => float(values.iter().filter(|(_, cell)| !is_zero(cell)).count() as f64 / count as f64),
         "min" => plain(column, &values.iter().min_by(by_value).unwrap().1),
@@ -136,10 +141,6 @@ fn picked(column: &Column, cell: &Cell) -> String {
     };
     let named = column.map.get(&bare).cloned().unwrap_or(bare);
     quoted(&column.format.as_ref().map_or(named.clone(), |text| text.replace("{}", &named)))
-}
-
-fn power_of_ten(scale: Option<usize>) -> BigInt {
-    BigInt::from(10).pow(scale.unwrap_or(0) as u32)
 }
 
 fn float(value: f64) -> String {

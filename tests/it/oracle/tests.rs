@@ -163,6 +163,6 @@ fn a_sum_that_does_not_fit_is_null_and_counted() {
     let payloads = sales.into_iter().map(|sale| payload(&schema, sale)).collect();
     let result = expected(place.path(), &prepared(place.path(), &[payloads]));
     assert!(result.rows[0].contains("\"large_sum\":null,"), "{}", result.rows[0]);
-    assert!(result.rows[0].contains("\"reading_sum\":null,\"mean\":1.7976931348623157e308,"), "{}", result.rows[0]);
+    assert!(result.rows[0].contains("\"reading_sum\":null,\"mean\":null,"), "{}", result.rows[0]);
     assert_eq!(result.summary["overflows"], 2);
 }
