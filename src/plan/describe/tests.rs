@@ -50,7 +50,7 @@ fn a_plan_is_told_to_people_and_to_programs() {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
     assert!(description.read_steps.len() > 3, "{text}");
-    assert!(description.state_bytes_per_source > 0 && description.state_bytes_per_source % 8 == 0);
+    assert!(description.state_bytes_per_source > 0 && description.state_bytes_per_source.is_multiple_of(8));
     let json = serde_json::to_value(&description).unwrap();
     assert_eq!(json["out_of_order_ms"], 1_800_000);
     assert_eq!(json["columns"][0]["type"], "DateTime('UTC')");
