@@ -101,9 +101,9 @@ pub(super) fn close<'scope>(
             if let (false, Some(standing)) = (owed.is_empty(), &state.standing) {
                 credits.activate().session(&standing.credits).give_iterator(owed.into_iter());
             }
-            state.advance(&frontiers[0], &mut |capabilities, closed, still_open| {
-                rows.activate().session_with_builder(&capabilities.rows).give_containers(closed.iter_mut());
-                open.activate().session_with_builder(&capabilities.open).give_containers(still_open.iter_mut());
+            state.advance(&frontiers[0], &mut |capabilities, mut parcels| {
+                rows.activate().session_with_builder(&capabilities.rows).give_containers(parcels.closed.iter_mut());
+                open.activate().session_with_builder(&capabilities.open).give_containers(parcels.open.iter_mut());
             });
         }
     });
@@ -127,22 +127,16 @@ impl Close {
 
     /// Closes every commit epoch that is named and over, one by one: slots see different sequences of frontiers, so what is
     /// closed must never depend on the frontiers that happened to be seen.
-    fn advance(
-        &mut self,
-        frontier: &MutableAntichain<Epoch>,
-        emit: &mut dyn FnMut(&Standing, &mut Vec<Batch>, &mut Vec<Batch>),
-    ) {
+    fn advance(&mut self, frontier: &MutableAntichain<Epoch>, emit: &mut dyn FnMut(&Standing, Parcels)) {
         let frontier = frontier.frontier().first().copied();
         let Some(standing) = self.standing.as_mut() else { return };
-        loop {
-            let Some(commit) = self.agenda.next() else { break };
-            if frontier.is_some_and(|frontier| frontier <= commit) {
-                break;
-            }
+        while let Some(commit) = self.agenda.next()
+            && frontier.is_none_or(|frontier| frontier > commit)
+        {
             standing.downgrade(commit);
             let (mut closed, mut open) = (Batches::default(), Batches::default());
             self.tables.close(commit, &mut |partial| closed.push(partial), &mut |partial| open.push(partial));
-            emit(standing, &mut closed.finish(), &mut open.finish());
+            emit(standing, Parcels { closed: closed.finish(), open: open.finish() });
             self.agenda.done(commit);
             if commit == LAST_EPOCH {
                 self.standing = None;
@@ -151,6 +145,12 @@ impl Close {
             standing.downgrade(commit + 1);
         }
     }
+}
+
+/// What one slot has of a commit epoch.
+struct Parcels {
+    closed: Vec<Batch>,
+    open: Vec<Batch>,
 }
 
 /// Cuts records into batches.
