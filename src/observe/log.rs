@@ -1,7 +1,5 @@
 //! The log: on standard error, as text or as JSON.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
 
 /// How log lines are written.
@@ -20,7 +18,7 @@ pub fn start_log(level: &str, format: LogFormat) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second start (in tests) leaves the first one as it is.
     let _ = match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Text => log.with_ansi(false).try_init(),
         LogFormat::Json => log.json().try_init(),
     };
 }

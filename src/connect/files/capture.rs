@@ -4,13 +4,13 @@
 //! [`CAPTURE_ENTRY_EVENTS`] payloads, or fewer where the next would not fit into [`ENTRY_BYTES_MAX`]: a function of the
 //! bytes alone, counted from the file's start, so every reader finds the same entries.
 
-use std::io::{BufWriter, Read, Seek, Write};
+use std::io::{Read, Seek};
 
 use super::input::Input;
 use crate::dataflow::edges::{Entry, Framing};
 use crate::error::{Error, Result};
 use crate::event::Span;
-use crate::limits::{CAPTURE_ENTRY_EVENTS, ENTRY_BYTES_MAX, FILE_BUFFER_BYTES};
+use crate::limits::{CAPTURE_ENTRY_EVENTS, ENTRY_BYTES_MAX};
 use crate::snapshot::Position;
 
 /// Reads the entries of one file in order.
@@ -87,32 +87,16 @@ impl<R: Read + Seek> CaptureReader<R> {
     }
 }
 
-/// Writes a capture file.
-pub struct CaptureWriter<W: Write> {
-    out: BufWriter<W>,
-}
-
-impl<W: Write> CaptureWriter<W> {
-    /// Writes to `out`, in big pieces.
-    pub fn new(out: W) -> Self {
-        CaptureWriter { out: BufWriter::with_capacity(FILE_BUFFER_BYTES, out) }
-    }
-
-    /// Appends one payload of at most [`ENTRY_BYTES_MAX`] bytes.
-    pub fn write(&mut self, payload: &[u8]) -> Result<()> {
-        let len = u32::try_from(payload.len()).ok().filter(|len| *len as usize <= ENTRY_BYTES_MAX);
-        let Some(len) = len else {
-            let len = payload.len();
-            return Err(Error::configuration(format!("a payload has {len} bytes, {ENTRY_BYTES_MAX} can be")));
-        };
-        let written = self.out.write_all(&len.to_le_bytes()).and_then(|()| self.out.write_all(payload));
-        written.map_err(|cause| Error::outside("writing a capture file", cause))
-    }
-
-    /// Writes what is still buffered and gives back what was written to.
-    pub fn finish(self) -> Result<W> {
-        self.out.into_inner().map_err(|cause| Error::outside("writing a capture file", cause.error()))
-    }
+/// Appends one payload as a capture file has it; one of more than [`ENTRY_BYTES_MAX`] bytes is an error.
+pub fn frame(payload: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let len = u32::try_from(payload.len()).ok().filter(|len| *len as usize <= ENTRY_BYTES_MAX);
+    let Some(len) = len else {
+        let len = payload.len();
+        return Err(Error::configuration(format!("a payload has {len} bytes, {ENTRY_BYTES_MAX} can be")));
+    };
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(payload);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::batch::{Batch, Generator, Tally};
 use super::container::Container;
 use super::json;
+use crate::connect::files::capture;
 use crate::error::{Error, Result};
 use crate::limits::GENERATED_THREADS_MAX;
 
@@ -147,8 +148,7 @@ fn frame(
         (_, Some(container)) => container.block(batch, out),
         (_, None) => {
             for span in &batch.spans {
-                out.extend_from_slice(&span.len.to_le_bytes());
-                out.extend_from_slice(&batch.bytes[span.start as usize..(span.start + span.len) as usize]);
+                capture::frame(&batch.bytes[span.start as usize..(span.start + span.len) as usize], out)?;
             }
         }
     }

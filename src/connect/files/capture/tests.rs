@@ -6,11 +6,11 @@ use super::*;
 use crate::error::Fault;
 
 fn write(payloads: &[Vec<u8>]) -> Vec<u8> {
-    let mut writer = CaptureWriter::new(Vec::new());
+    let mut bytes = Vec::new();
     for payload in payloads {
-        writer.write(payload).expect("memory takes all");
+        frame(payload, &mut bytes).expect("it is short enough");
     }
-    writer.finish().expect("memory takes all")
+    bytes
 }
 
 fn read(bytes: &[u8], from: Option<Position>) -> Result<Vec<Entry>> {
@@ -76,9 +76,9 @@ fn a_payload_over_the_bound_is_refused_by_both_sides() {
     let error = read(&bytes, None).expect_err("it is too long");
     assert_eq!(error.fault, Fault::Data);
     assert!(error.to_string().contains("x.events is damaged at byte 8: a payload of 16777217 bytes"), "{error}");
-    let mut writer = CaptureWriter::new(Vec::new());
-    assert!(writer.write(&vec![0; too_long as usize]).is_err());
-    assert!(writer.finish().expect("memory takes all").is_empty());
+    let mut nothing = Vec::new();
+    assert!(frame(&vec![0; too_long as usize], &mut nothing).is_err());
+    assert!(nothing.is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Weak};
 
 use super::*;
-use crate::connect::files::capture::CaptureWriter;
+use crate::connect::files::capture::frame;
 use crate::dataflow::edges::{Framing, Next};
 use crate::error::Fault;
 use crate::limits::{CAPTURE_ENTRY_EVENTS, QUEUED_ENTRIES_MAX};
@@ -18,11 +18,11 @@ fn capture(path: &Path, payloads: u64) {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).expect("a folder can be made");
     }
-    let mut writer = CaptureWriter::new(File::create(path).expect("a file can be made"));
+    let mut bytes = Vec::new();
     for number in 0..payloads {
-        writer.write(&number.to_le_bytes()).expect("it can be written");
+        frame(&number.to_le_bytes(), &mut bytes).expect("it is short enough");
     }
-    writer.finish().expect("it can be written");
+    fs::write(path, bytes).expect("it can be written");
 }
 
 fn files(dir: &Path, pattern: &str) -> Result<Files> {
