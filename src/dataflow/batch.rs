@@ -116,3 +116,79 @@ impl<F: Fn(u64) -> usize> Distributor<Batch> for ByHash<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::aggregate::hash_source;
+    use crate::aggregate::record::{EventHead, write_event};
+
+    /// What one slot gets.
+    #[derive(Default)]
+    struct Collected(Vec<(Epoch, Batch)>);
+
+    type Epoch = u64;
+
+    impl Push<Message<Epoch, Batch>> for Collected {
+        fn push(&mut self, message: &mut Option<Message<Epoch, Batch>>) {
+            if let Some(message) = message.take() {
+                let stamp = message.stamp.least().copied().unwrap_or_default();
+                self.0.push((stamp, message.data));
+            }
+        }
+    }
+
+    fn events(sources: &[Vec<u8>]) -> Batch {
+        let mut batch = Batch::new(3);
+        for source in sources {
+            let head = EventHead { hash: hash_source(source), minute: 1, time: 60_000, order: 0, present: 0 };
+            write_event(&mut batch.words, &head, &[], source, std::iter::empty());
+            batch.records += 1;
+        }
+        batch
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_reaches_the_slot_of_its_source_and_none_is_lost(
+            sources in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..200), slots in 1_usize..6,
+        ) {
+            let route = |hash: u64| (hash % 1_000) as usize % slots;
+            let mut distributor = ByHash::new(slots, 3, route);
+            let mut pushers: Vec<Collected> = (0..slots).map(|_| Collected::default()).collect();
+            let (mut batch, stamp) = (events(&sources), Stamp::from_elem(9));
+            let sent = batch.words.clone();
+            distributor.partition(&mut batch, &stamp, &mut pushers);
+            distributor.flush(&stamp, &mut pushers);
+            let mut got = 0;
+            for (slot, pusher) in pushers.iter().enumerate() {
+                for (at, batch) in &pusher.0 {
+                    prop_assert_eq!((*at, batch.from), (9, 3));
+                    // What timely counts must be what is there, or its frontiers go wrong.
+                    prop_assert_eq!(batch.record_count() as usize, record::records(&batch.words).count());
+                    prop_assert!(record::records(&batch.words).all(|record| route(record::hash(record)) == slot));
+                    got += batch.words.len();
+                }
+            }
+            prop_assert_eq!(got, sent.len());
+        }
+    }
+
+    #[test]
+    fn a_batch_survives_the_wire() {
+        let batch = events(&[b"one".to_vec(), b"two".to_vec()]);
+        let mut bytes = Vec::new();
+        batch.into_bytes(&mut bytes);
+        assert_eq!(bytes.len(), batch.length_in_bytes());
+        let read = Batch::from_bytes(timely::bytes::arc::BytesMut::from(bytes).freeze());
+        assert_eq!((read.from, read.records, &read.words, read.damaged), (3, 2, &batch.words, None));
+    }
+
+    #[test]
+    fn a_damaged_message_is_said_to_be_one() {
+        let bytes = timely::bytes::arc::BytesMut::from(vec![7_u8; 64]).freeze();
+        assert!(Batch::from_bytes(bytes).damaged.is_some());
+    }
+}

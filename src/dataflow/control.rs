@@ -64,3 +64,33 @@ impl Agenda {
         debug_assert_eq!(first, Some(epoch), "commit epochs are dealt with in order");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agenda(next: &[Epoch]) -> Agenda {
+        Agenda { named: next.iter().copied().collect(), newest: next.last().copied() }
+    }
+
+    fn word(next: &[Epoch]) -> Control {
+        Control { next: next.to_vec(), covered: Vec::new() }
+    }
+
+    #[test]
+    fn each_epoch_is_dealt_with_once_though_two_manifests_name_it() {
+        let mut agenda = agenda(&[0]);
+        agenda.done(0);
+        assert_eq!(agenda.next(), None);
+        agenda.follow(&[word(&[7, 8])]);
+        agenda.follow(&[word(&[8, 12])]);
+        let mut dealt = Vec::new();
+        while let Some(epoch) = agenda.next() {
+            agenda.done(epoch);
+            dealt.push(epoch);
+        }
+        assert_eq!(dealt, [7, 8, 12]);
+        agenda.follow(&[word(&[12]), word(&[])]);
+        assert_eq!((agenda.next(), agenda.newest()), (None, Some(12)));
+    }
+}
