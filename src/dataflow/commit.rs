@@ -20,7 +20,7 @@ use super::edges::{Keep, LedgerLine, Outlet, Write};
 use super::flush::Flushed;
 use crate::error::Result;
 use crate::limits::ROWS_PER_COMMIT_MAX;
-use crate::snapshot::{Counters, Manifest, PartRef, PartitionCut, Totals};
+use crate::snapshot::{Manifest, PartRef, PartitionCut, Totals};
 use crate::time::{Epoch, FIRST_EPOCH, Millis, Pace, Schedule, minute_of};
 
 /// The order of the inputs.
@@ -222,14 +222,16 @@ impl Committer {
         pace
     }
 
+    /// A line for each partition that was read, has ended or was declared idle since the newest commit.
     fn ledger(&self, manifest: &Manifest) -> Vec<LedgerLine> {
         let before: BTreeMap<u32, &PartitionCut> = self.manifest.cut.iter().map(|cut| (cut.partition, cut)).collect();
         let line = |cut: &PartitionCut| {
             let old = before.get(&cut.partition);
             let counters = old.map_or(cut.counters, |old| cut.counters.since(&old.counters));
-            LedgerLine { cut: cut.clone(), from: old.and_then(|old| old.position), counters }
+            let from = old.and_then(|old| old.position);
+            (old != Some(&cut)).then(|| LedgerLine { cut: cut.clone(), from, counters })
         };
-        manifest.cut.iter().map(line).filter(|line| line.counters != Counters::default()).collect()
+        manifest.cut.iter().filter_map(line).collect()
     }
 
     fn committed(&mut self, manifest: Manifest) -> (Epoch, Control) {

@@ -81,8 +81,13 @@ impl MemorySource {
         if let Some(log) = state.logs.get_mut(partition as usize) {
             change(log);
         }
-        let wakes = state.wakes.clone();
         drop(state);
+        self.wake();
+    }
+
+    /// Wakes all readers, as a sign of life from a broker would: whoever is woken looks at its clock.
+    pub fn wake(&self) {
+        let wakes = self.lock().wakes.clone();
         for wake in wakes {
             wake();
         }

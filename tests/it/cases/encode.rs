@@ -19,6 +19,8 @@ pub(super) fn encode(schema: &Schema, event: &Json) -> Vec<u8> {
 fn value(schema: &Schema, json: &Json, path: &str) -> Value {
     let wrong = || -> ! { panic!("{path}: {json} does not fit {schema:?}") };
     let long = || json.as_i64().unwrap_or_else(|| wrong());
+    let instant =
+        |per_second: i64| json.as_str().map_or_else(long, |text| units(text, per_second).unwrap_or_else(|| wrong()));
     let int = || i32::try_from(long()).unwrap_or_else(|_| wrong());
     let text = || json.as_str().unwrap_or_else(|| wrong()).to_owned();
     match schema {
@@ -29,12 +31,12 @@ fn value(schema: &Schema, json: &Json, path: &str) -> Value {
         Schema::TimeMillis => Value::TimeMillis(int()),
         Schema::Long => Value::Long(long()),
         Schema::TimeMicros => Value::TimeMicros(long()),
-        Schema::TimestampMillis => Value::TimestampMillis(long()),
-        Schema::TimestampMicros => Value::TimestampMicros(long()),
-        Schema::TimestampNanos => Value::TimestampNanos(long()),
-        Schema::LocalTimestampMillis => Value::LocalTimestampMillis(long()),
-        Schema::LocalTimestampMicros => Value::LocalTimestampMicros(long()),
-        Schema::LocalTimestampNanos => Value::LocalTimestampNanos(long()),
+        Schema::TimestampMillis => Value::TimestampMillis(instant(1_000)),
+        Schema::TimestampMicros => Value::TimestampMicros(instant(1_000_000)),
+        Schema::TimestampNanos => Value::TimestampNanos(instant(1_000_000_000)),
+        Schema::LocalTimestampMillis => Value::LocalTimestampMillis(instant(1_000)),
+        Schema::LocalTimestampMicros => Value::LocalTimestampMicros(instant(1_000_000)),
+        Schema::LocalTimestampNanos => Value::LocalTimestampNanos(instant(1_000_000_000)),
         Schema::Float => Value::Float(double(json).unwrap_or_else(|| wrong()) as f32),
         Schema::Double => Value::Double(double(json).unwrap_or_else(|| wrong())),
         Schema::String => Value::String(text()),
@@ -99,4 +101,22 @@ fn unscaled(json: &Json, scale: usize) -> Option<Decimal> {
     }
     let digits = format!("{whole}{fraction:0<scale$}");
     Some(Decimal::from(digits.parse::<i128>().ok()?.to_be_bytes().to_vec()))
+}
+
+/// `2026-01-01T00:00:05.250Z` in units of which there are so many in a second, since 1970.
+fn units(text: &str, per_second: i64) -> Option<i64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let part = |text: &str| text.parse::<i64>().ok();
+    let date: Vec<i64> = date.split('-').map(part).collect::<Option<_>>()?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let time: Vec<i64> = time.split(':').map(part).collect::<Option<_>>()?;
+    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let months = [31, if leap(date[0]) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let days = (1970..date[0]).map(|year| if leap(year) { 366 } else { 365 }).sum::<i64>()
+        + months[..date[1] as usize - 1].iter().sum::<i64>()
+        + date[2]
+        - 1;
+    let seconds = ((days * 24 + time[0]) * 60 + time[1]) * 60 + time[2];
+    let fraction = part(&format!("{fraction:0<9}"))? / (1_000_000_000 / per_second);
+    Some(seconds * per_second + fraction)
 }

@@ -12,7 +12,7 @@ const SYNC: [u8; 16] = *b"minuet case file";
 /// capture file is a thousand payloads long, and a block of an Avro file cannot go on after an event that cannot be read.
 pub(super) fn lay_down(case: &Case, folder: &Path) -> bool {
     let fits = case.steps.iter().all(|step| match step {
-        Step::Idle { .. } => false,
+        Step::Idle(_) => false,
         Step::Crash => true,
         Step::Entry(entry) => entry.publish_time.is_none(),
     });

@@ -1,203 +1,258 @@
 //! A case in memory: partitions that fall silent, a wall clock that the case sets, publish times, and crashes where the case says.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use minuet::aggregate::{FinishedRow, Value};
-use minuet::connect::memory::{Faults, MemorySink, MemorySource, MemoryStore, Standing, payload_entry};
+use minuet::cluster::{Begin, begin, launch};
+use minuet::connect::Keeper;
+use minuet::connect::files::rows::RowLines;
+use minuet::connect::memory::{Faults, MemoryArchive, MemorySink, MemorySource, MemoryStore, Standing, payload_entry};
+use minuet::dataflow::edges::Observer;
+use minuet::dataflow::{Fate, Job};
 use minuet::error::{Error, Result};
-use minuet::plan::Plan;
+use minuet::event::ReadPlan;
+use minuet::plan::{self, Plan};
+use minuet::snapshot::{From, History, Manifest};
 use minuet::time::{Clock, Millis};
-use serde_json::{Map, Value as Json};
 
-use super::written::{Case, Step, compared};
-use crate::harness::demand_rows;
-use crate::oracle;
+use super::demand;
+use super::written::{Case, Entry, Step};
 
-/// How long a silence may take to show in a commit.
+/// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a run gets to read what lies before it.
-const SETTLE: Duration = Duration::from_millis(300);
+/// How often it is looked for.
+const POLL: Duration = Duration::from_millis(2);
 
-/// How often the run is woken to look at the clock.
-const POLL: Duration = Duration::from_millis(10);
+/// Manifests kept.
+const KEEP: usize = 3;
 
-/// What a run has around it. Sink and store outlive a crash; the source is opened again, as a topic would be.
-#[derive(Clone)]
-pub(super) struct Edges {
-    pub(super) source: MemorySource,
-    pub(super) sink: MemorySink,
-    pub(super) store: MemoryStore,
-    now: Arc<AtomicI64>,
+/// The wall clock that a case sets. It knows which threads have seen where it stands: only then has anyone acted on it.
+#[derive(Default)]
+struct Wall {
+    now: AtomicI64,
+    seen: Mutex<Vec<(ThreadId, Millis)>>,
 }
 
-impl Edges {
-    /// The wall clock that the case sets.
-    pub(super) fn clock(&self) -> Clock {
-        let now = Arc::clone(&self.now);
-        Arc::new(move || now.load(Ordering::SeqCst))
+impl Wall {
+    fn read(&self) -> Millis {
+        let now = self.now.load(Ordering::SeqCst);
+        let mut seen = self.seen.lock().unwrap();
+        seen.retain(|(thread, _)| *thread != thread::current().id());
+        seen.push((thread::current().id(), now));
+        now
     }
 
-    /// Whether every partition named has been declared idle as often as this, as far as commits tell.
-    fn fell_silent(&self, times: &BTreeMap<u32, u64>) -> bool {
-        let collected = self.sink.collected();
-        let Some((_, (_, lines))) = collected.ledger.last_key_value() else { return false };
-        times.iter().all(|(number, times)| {
-            lines.iter().any(|line| line.cut.partition == *number && line.cut.idle_decisions >= *times)
-        })
+    fn seen_by(&self, now: Millis) -> usize {
+        self.seen.lock().unwrap().iter().filter(|(_, seen)| *seen >= now).count()
     }
 }
 
-/// Runs the pipeline on these edges with this many workers until its input ends, or fails.
-pub(super) type Launch<'a> = &'a (dyn Fn(&Edges, &Plan, usize) -> Result<()> + Sync);
+/// Counts what a run reads and keeps its newest manifest.
+#[derive(Default)]
+struct Watched {
+    read: AtomicU64,
+    newest: Mutex<Option<Manifest>>,
+}
 
-/// Plays a case: a run for each part between crashes, each with the next of `workers`; then its rows are compared.
-pub(super) fn run_case_in_memory(case: &Case, plan: &Plan, workers: &[usize], launch: Launch<'_>) {
-    let now = Arc::new(AtomicI64::new(0));
+impl Observer for Watched {
+    fn read(&self, events: u64) {
+        self.read.fetch_add(events, Ordering::SeqCst);
+    }
+
+    fn committed(&self, manifest: &Manifest) {
+        *self.newest.lock().unwrap() = Some(manifest.clone());
+    }
+}
+
+/// Plays a case: a run for each part between crashes, each with the next of `workers`; then its rows and counts are compared.
+pub(super) fn play(case: &Case, workers: &[usize]) {
+    let plan = Arc::new(plan::load(&case.dataflow).unwrap_or_else(|problems| panic!("{}: {problems:?}", case.name)));
     let (sink, store) = (MemorySink::new(Faults::none()), MemoryStore::new(Faults::none(), Faults::none()));
-    let parts = case.steps.iter().filter(|step| matches!(step, Step::Crash)).count() + 1;
-    for part in 0..parts {
-        let source = MemorySource::new();
-        let edges = Edges { source, sink: sink.clone(), store: store.clone(), now: Arc::clone(&now) };
-        let workers = workers[part % workers.len()];
-        let mut player = Player::new(case, plan, part, &edges);
-        // A resumed run looks for its positions when it opens the source, so what it has seen before must be there.
-        let live = player.first_live_step();
-        player.play(&case.steps[..live], &|| false);
-        let ended = thread::scope(|scope| {
-            let run = scope.spawn(|| launch(&edges, plan, workers));
-            player.play(&case.steps[live..], &|| run.is_finished());
-            player.end();
-            run.join().unwrap_or_else(|_| panic!("{}: the run panicked", case.name))
-        });
-        let last = part + 1 == parts;
-        assert_eq!(ended.is_ok(), last, "{}, part {part} with {workers} workers: {ended:?}", case.name);
+    let wall = Arc::new(Wall::default());
+    let parts: Vec<&[Step]> = case.steps.split(|step| matches!(step, Step::Crash)).collect();
+    let mut newest = None;
+    for (part, steps) in parts.iter().enumerate() {
+        let mut run = Run::new(case, &plan, &sink, &store, &wall, workers[part % workers.len()]);
+        for earlier in parts[..part].iter().flat_map(|steps| *steps) {
+            run.repeat(earlier);
+        }
+        let last = part + 1 == parts.len();
+        let ended = run.play(steps, last);
+        assert_eq!(ended.is_ok(), last, "{}, part {part} with {} workers: {ended:?}", case.name, run.workers);
+        newest = run.watched.newest.lock().unwrap().clone().or(newest);
     }
-    let mut rows: Vec<String> = sink.collected().all_rows().map(|row| rendered(plan, row)).collect();
-    rows.sort();
-    demand_rows(&rows, &case.rows, &format!("{} in memory, workers {workers:?}", case.name));
+    let lines = RowLines::new(plan.layout.columns());
+    let collected = sink.collected();
+    let rows = collected.all_rows().map(|row| {
+        let mut line = Vec::new();
+        lines.write(row, &mut line).expect("memory takes all");
+        String::from_utf8(line).expect("JSON is UTF-8").trim_end().to_owned()
+    });
+    let counters = newest.expect("a run that ends has committed").counters();
+    let summary = [
+        ("read", counters.read),
+        ("folded", counters.folded),
+        ("malformed", counters.malformed),
+        ("late", counters.late),
+        ("too_far_ahead", counters.too_far_ahead),
+    ];
+    let summary = summary.map(|(name, count)| (name.to_owned(), count)).into();
+    demand(case, rows.collect(), &summary, &format!("in memory with {workers:?} workers"));
 }
 
-/// Gives the source what a case has, up to the crash that ends one part of it.
-struct Player<'a> {
+/// One run of a case. Sink and store outlive it; the source is opened again, as a topic would be.
+struct Run<'a> {
     case: &'a Case,
-    edges: &'a Edges,
-    idle_after: Millis,
-    part: usize,
-    crashes: usize,
+    plan: &'a Arc<Plan>,
+    workers: usize,
+    source: MemorySource,
+    sink: &'a MemorySink,
+    store: &'a MemoryStore,
+    wall: &'a Arc<Wall>,
+    watched: Arc<Watched>,
+    /// Events that the run will have read, counted from the beginning of the case.
+    events: u64,
     /// Entries given, by partition.
     given: BTreeMap<u32, u64>,
-    /// Silences so far, by partition.
-    silences: BTreeMap<u32, u64>,
-    crashed: bool,
 }
 
-impl<'a> Player<'a> {
-    fn new(case: &'a Case, plan: &Plan, part: usize, edges: &'a Edges) -> Self {
+impl<'a> Run<'a> {
+    fn new(
+        case: &'a Case,
+        plan: &'a Arc<Plan>,
+        sink: &'a MemorySink,
+        store: &'a MemoryStore,
+        wall: &'a Arc<Wall>,
+        workers: usize,
+    ) -> Self {
+        let source = MemorySource::new();
         for number in 0..case.partitions() {
-            edges.source.add(&format!("part-{number}"), Vec::new(), Standing::Waiting);
+            source.add(&format!("part-{number}"), Vec::new(), Standing::Waiting);
         }
-        let (given, silences) = (BTreeMap::new(), BTreeMap::new());
-        Player { case, edges, idle_after: plan.idle_after, part, crashes: 0, given, silences, crashed: false }
+        let (watched, given) = (Arc::default(), BTreeMap::new());
+        Run { case, plan, workers, source, sink, store, wall, watched, events: 0, given }
     }
 
-    /// The first step that needs a run beside it: a silence in this part; the number of steps where there is none.
-    fn first_live_step(&self) -> usize {
-        let mut crashes = 0;
-        let live = self.case.steps.iter().position(|step| {
-            crashes += usize::from(matches!(step, Step::Crash));
-            crashes == self.part && matches!(step, Step::Idle { .. })
-        });
-        live.unwrap_or(self.case.steps.len())
+    /// What happened before a crash is there when the source is opened again.
+    fn repeat(&mut self, step: &Step) {
+        match step {
+            Step::Entry(entry) => self.give(entry),
+            Step::Idle(partition) => self.source.stand(*partition, Standing::CaughtUp),
+            Step::Crash => {}
+        }
     }
 
-    fn play(&mut self, steps: &[Step], over: &dyn Fn() -> bool) {
-        for step in steps {
-            if self.crashed {
-                return;
-            }
-            match step {
-                Step::Entry(entry) => {
-                    let place = self.given.entry(entry.partition).or_default();
-                    let entry_there = payload_entry(*place, &entry.payloads, entry.publish_time);
-                    self.edges.source.append(entry.partition, entry_there);
-                    *place += 1;
+    fn give(&mut self, entry: &Entry) {
+        let place = self.given.entry(entry.partition).or_default();
+        self.events += entry.payloads.len() as u64;
+        self.wall.now.fetch_max(newest_time(self.plan, entry), Ordering::SeqCst);
+        self.source.append(entry.partition, payload_entry(*place, &entry.payloads, entry.publish_time));
+        *place += 1;
+    }
+
+    /// Lets the steps happen beside a run, to the end of the input or a crash.
+    fn play(&mut self, steps: &[Step], last: bool) -> Result<()> {
+        let history = History::new(Arc::new(self.store.clone()), &self.plan.name);
+        let wall = Arc::clone(self.wall);
+        let clock: Clock = Arc::new(move || wall.read());
+        let how = Begin { from: From::Newest, owner: format!("workers-{}", self.workers) };
+        let resume = begin(self.plan, &self.source, self.sink, &history, &clock, KEEP, &how)?;
+        let before = resume.manifest.counters().read;
+        let job = Job {
+            plan: Arc::clone(self.plan),
+            source: Arc::new(self.source.clone()),
+            sink: Arc::new(self.sink.clone()),
+            archive: Arc::new(MemoryArchive::new(Keeper::new(history, KEEP), Faults::none())),
+            observer: Arc::clone(&self.watched) as _,
+            clock,
+            resume: Arc::new(resume),
+            fate: Fate::default(),
+        };
+        self.wall.seen.lock().unwrap().clear();
+        let workers = self.workers;
+        thread::scope(|scope| {
+            let run = scope.spawn(|| launch(&job, workers));
+            // While a partition is idle the clock has a say, so what happens must not overtake it.
+            let mut quiet = false;
+            for step in steps {
+                match step {
+                    Step::Entry(entry) => {
+                        self.give(entry);
+                        if quiet {
+                            self.settle(before);
+                        }
+                    }
+                    Step::Idle(partition) => {
+                        self.fall_silent(*partition, before);
+                        quiet = true;
+                    }
+                    Step::Crash => {}
                 }
-                Step::Idle { partitions, clock } => self.fall_silent(partitions.as_deref(), *clock, over),
-                Step::Crash if self.crashes == self.part => self.crash(),
-                Step::Crash => self.crashes += 1,
             }
-        }
+            if !last {
+                self.wait("what came before the crash is read", || self.has_read_all(before));
+            }
+            for number in 0..self.case.partitions() {
+                let crash = Error::outside("playing a case", "it says that the run dies here");
+                self.source.stand(number, if last { Standing::Ended } else { Standing::Failed(crash) });
+            }
+            run.join().unwrap_or_else(|_| panic!("{}: the run panicked", self.case.name)).map(|_| ())
+        })
     }
 
-    fn crash(&mut self) {
-        self.crashed = true;
-        for number in 0..self.case.partitions() {
-            let crash = Error::outside("playing a case", "it says that the run dies here");
-            self.edges.source.stand(number, Standing::Failed(crash));
-        }
+    fn has_read_all(&self, before: u64) -> bool {
+        before + self.watched.read.load(Ordering::SeqCst) >= self.events
     }
 
-    /// After the last step: nothing more will come, unless the run dies.
-    fn end(&self) {
-        for number in (0..self.case.partitions()).filter(|_| !self.crashed) {
-            self.edges.source.stand(number, Standing::Ended);
-        }
+    /// Everything is read, and every slot that reads has looked at the clock since.
+    fn settle(&self, before: u64) {
+        self.wait("what came is read", || self.has_read_all(before));
+        let slots = self.workers.min(self.case.partitions() as usize);
+        self.wall.seen.lock().unwrap().clear();
+        let now = self.wall.now.load(Ordering::SeqCst);
+        self.wait("every slot has looked at the clock", || self.looked(now, slots));
     }
 
-    /// Lets partitions fall silent and the clock go on, until a commit shows that they were declared idle.
-    fn fall_silent(&mut self, partitions: Option<&[u32]>, clock: Option<Millis>, over: &dyn Fn() -> bool) {
-        let all: Vec<u32> = (0..self.case.partitions()).collect();
-        for number in partitions.unwrap_or(&all) {
-            *self.silences.entry(*number).or_default() += 1;
-            self.edges.source.stand(*number, Standing::CaughtUp);
-        }
-        // The silences of earlier parts are in the snapshot already.
-        if self.crashes < self.part {
-            return;
-        }
-        // The run must have read what there is before the clock tells that nothing came for long.
-        thread::sleep(SETTLE);
-        let until = clock.unwrap_or_else(|| self.edges.now.load(Ordering::SeqCst) + self.idle_after + 1);
-        self.edges.now.fetch_max(until, Ordering::SeqCst);
+    /// A partition is read to its end and stays quiet until every slot that reads has looked at the clock.
+    fn fall_silent(&self, partition: u32, before: u64) {
+        self.wait("what came before the silence is read", || self.has_read_all(before));
+        self.source.stand(partition, Standing::CaughtUp);
+        let slots = self.workers.min(self.case.partitions() as usize);
+        let quiet_since = self.wall.now.load(Ordering::SeqCst);
+        // The first look says since when it is quiet, so it must come before the time that goes by.
+        self.wall.seen.lock().unwrap().clear();
+        self.wait("the silence is noticed", || self.looked(quiet_since, slots));
+        let until = quiet_since + self.plan.idle_after;
+        self.wall.now.store(until, Ordering::SeqCst);
+        self.wait("the silence is found too long", || self.looked(until, slots));
+    }
+
+    /// Whether this many slots have seen the clock stand there. Wakes them, for they have no clock of their own.
+    fn looked(&self, at: Millis, slots: usize) -> bool {
+        self.source.wake();
+        self.wall.seen_by(at) >= slots
+    }
+
+    fn wait(&self, what: &str, there: impl Fn() -> bool) {
         let end = Instant::now() + PATIENCE;
-        while !over() && !self.edges.fell_silent(&self.silences) {
-            assert!(Instant::now() < end, "{}: no commit shows the silence of {:?}", self.case.name, self.silences);
-            for number in self.silences.keys() {
-                // Standing still wakes the run, which has no clock of its own.
-                self.edges.source.stand(*number, Standing::CaughtUp);
-            }
+        while !there() {
+            assert!(Instant::now() < end, "{} with {} workers: waiting until {what}", self.case.name, self.workers);
             thread::sleep(POLL);
         }
     }
 }
 
-/// A row as the case's rows are compared.
-fn rendered(plan: &Plan, row: &FinishedRow) -> String {
-    let seconds = i64::try_from(row.minute).expect("a minute fits") * 60;
-    let first = std::iter::once(Json::from(oracle::date_time(seconds)));
-    let values = first.chain(row.values.iter().map(json));
-    let names = plan.layout.columns().iter().map(|column| column.name.clone());
-    compared(&names.zip(values).collect::<Map<String, Json>>())
-}
-
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Unsigned(v) => Json::from(*v),
-        Value::Integer(v) => Json::from(*v),
-        Value::Float(v) => Json::from(*v),
-        Value::Decimal(unscaled, scale) => {
-            let sign = if *unscaled < 0 { "-" } else { "" };
-            let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = *scale as usize + 1);
-            let (whole, fraction) = digits.split_at(digits.len() - *scale as usize);
-            serde_json::from_str(&format!("{sign}{whole}.{fraction}0")).expect("a decimal is a number")
-        }
-        Value::Boolean(v) => Json::from(*v),
-        Value::Text(v) => Json::from(v.as_str()),
-    }
+/// The newest event time of an entry; 0 where nothing in it can be read.
+fn newest_time(plan: &Plan, entry: &Entry) -> Millis {
+    let reader = ReadPlan::compile(plan.schema.json(), &plan.schema, &plan.selection).expect("the plan was checked");
+    let mut row = reader.row();
+    let times = entry.payloads.iter().filter_map(|payload| {
+        reader.decode_whole(payload, &mut row).ok()?;
+        Some(row.time)
+    });
+    times.max().unwrap_or(0)
 }

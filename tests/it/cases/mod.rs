@@ -2,14 +2,16 @@
 
 mod encode;
 mod files;
+mod memory;
 mod written;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::harness::{Dice, Pipeline, WORKERS, demand_rows, project, scratch};
-use written::{Case, compared};
+use written::Case;
 
 /// Starts of one case that are killed before one is let through.
 const KILLS: usize = 3;
@@ -37,11 +39,23 @@ fn cases() -> Vec<Case> {
     dataflows().into_iter().flat_map(of).collect()
 }
 
-fn demand(case: &Case, pipeline: &Pipeline, how: &str) {
-    let parsed = |line: &String| compared(&serde_json::from_str(line).expect("a row is JSON"));
-    let mut rows: Vec<String> = pipeline.rows().iter().map(parsed).collect();
+/// Compares rows, byte for byte, and the counts.
+fn demand(case: &Case, mut rows: Vec<String>, summary: &BTreeMap<String, u64>, how: &str) {
     rows.sort();
-    demand_rows(&rows, &case.rows, &format!("{} {how}", case.name));
+    let how = format!("{} {how}", case.name);
+    demand_rows(&rows, &case.rows, &how);
+    for (name, count) in &case.summary {
+        assert_eq!(summary.get(name), Some(count), "{how}: {name} of {summary:?}");
+    }
+}
+
+#[test]
+fn cases_in_memory() {
+    for case in cases() {
+        for workers in [&[1, 3][..], &[3, 2, 1], &[2]] {
+            memory::play(&case, workers);
+        }
+    }
 }
 
 #[test]
@@ -66,7 +80,7 @@ fn cases_from_files() {
         let source = input.join("*").display().to_string();
         let straight = Pipeline::new(&case.dataflow, source.clone(), &place.path().join("straight"));
         let summary = straight.run(1).demand(0).summary();
-        demand(&case, &straight, "straight");
+        demand(&case, straight.rows(), &summary, "straight");
 
         let resumed = Pipeline::new(&case.dataflow, source, &place.path().join("resumed"));
         for _ in 0..KILLS {
@@ -77,7 +91,7 @@ fn cases_from_files() {
             running.end();
         }
         assert_eq!(resumed.run(dice.one_of(&WORKERS)).demand(0).summary(), summary, "{} resumed", case.name);
-        demand(&case, &resumed, "resumed");
+        demand(&case, resumed.rows(), &summary, "resumed");
     }
     assert!(laid_down > 0, "no case can be laid down in files");
 }

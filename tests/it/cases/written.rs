@@ -1,17 +1,12 @@
-//! A case as it is written: `events.jsonl`, a step a line, and `rows.jsonl`, the rows that must come out.
-//!
-//! ```text
-//!  {"partition": 0, "events": [{...}, {...}]}      an entry; with "publish_time" (milliseconds) where the case needs one
-//!  {"partition": 0, "payloads": ["00ff", ""]}      an entry of payloads in hex, for those that are no events
-//!  {"idle": [1], "clock": 1767225900000}           these partitions (or `true`: all) fall silent; the wall clock goes on to there
-//!  {"crash": true}                                 the run dies here and another begins, with other workers
-//! ```
+//! A case as it is written: `events.jsonl` and `rows.jsonl`, as dataflows/README.md says.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use apache_avro::Schema;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value as Json};
 
 use super::encode::encode;
@@ -25,19 +20,18 @@ pub(super) struct Case {
     pub(super) name: String,
     pub(super) schema_json: String,
     pub(super) steps: Vec<Step>,
-    /// What must come out, as it is compared, sorted.
+    /// The rows that must come out, sorted, byte for byte.
     pub(super) rows: Vec<String>,
+    /// The counts that must come out.
+    pub(super) summary: BTreeMap<String, u64>,
 }
 
 /// A step of a case.
 #[derive(Debug)]
 pub(super) enum Step {
     Entry(Entry),
-    /// These partitions (all, where none are named) fall silent, and the wall clock goes on.
-    Idle {
-        partitions: Option<Vec<u32>>,
-        clock: Option<i64>,
-    },
+    /// This partition has been read to its end and stays quiet.
+    Idle(u32),
     Crash,
 }
 
@@ -59,17 +53,19 @@ impl Case {
         let schema_json = of(dataflow.join(settings["event"]["schema"].as_str().expect("a schema is named")));
         let schema = Schema::parse_str(&schema_json).expect("a shipped schema parses");
         let name = format!("{}/{}", file_name(dataflow), file_name(folder));
-        let lines = |file: &str| -> Vec<Map<String, Json>> {
+        let lines = |file: &str| -> Vec<String> {
             let text = of(folder.join(file));
-            let lines = text.lines().filter(|line| !line.trim().is_empty());
-            lines
-                .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}, {file}: {e}: {line}")))
-                .collect()
+            text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
         };
-        let mut rows: Vec<String> = lines("rows.jsonl").iter().map(compared).collect();
+        let mut rows = lines("rows.jsonl");
+        let last = rows.pop().unwrap_or_else(|| panic!("{name}: rows.jsonl has no summary"));
+        let summary: BTreeMap<String, BTreeMap<String, u64>> =
+            serde_json::from_str(&last).unwrap_or_else(|e| panic!("{name}: its summary: {e}: {last}"));
         rows.sort();
-        let steps = lines("events.jsonl").iter().map(|line| step(&schema, line, &name)).collect();
-        Case { dataflow: dataflow.to_owned(), steps, rows, schema_json, name }
+        let mut steps = Steps { schema, name: name.clone(), pending: BTreeMap::new(), steps: Vec::new() };
+        lines("events.jsonl").iter().for_each(|line| steps.read(line));
+        let steps = steps.finish();
+        Case { dataflow: dataflow.to_owned(), steps, rows, schema_json, name, summary: summary["summary"].clone() }
     }
 
     /// Partitions that it has.
@@ -95,42 +91,58 @@ fn file_name(path: &Path) -> String {
     path.file_name().expect("a folder has a name").to_string_lossy().into_owned()
 }
 
-fn step(schema: &Schema, line: &Map<String, Json>, name: &str) -> Step {
-    const KNOWN: [&str; 7] = ["partition", "events", "payloads", "publish_time", "idle", "clock", "crash"];
-    let unknown = line.keys().find(|key| !KNOWN.contains(&key.as_str()));
-    assert!(unknown.is_none(), "{name}: {unknown:?} in events.jsonl is none of {KNOWN:?}");
-    if line.get("crash") == Some(&Json::Bool(true)) {
-        return Step::Crash;
-    }
-    if let Some(idle) = line.get("idle") {
-        let partitions = idle.as_array().map(|list| list.iter().map(|n| n.as_u64().unwrap() as u32).collect());
-        return Step::Idle { partitions, clock: line.get("clock").and_then(Json::as_i64) };
-    }
-    let list = |key: &str| line.get(key).and_then(Json::as_array).cloned().unwrap_or_default();
-    let mut payloads: Vec<Vec<u8>> = list("events").iter().map(|event| encode(schema, event)).collect();
-    let raw = list("payloads");
-    payloads.extend(raw.iter().map(|payload| unhex(payload.as_str().expect("a payload is a text of hex digits"))));
-    Step::Entry(Entry {
-        partition: line.get("partition").map_or(0, |number| number.as_u64().unwrap() as u32),
-        payloads,
-        publish_time: line.get("publish_time").map(|time| time.as_i64().expect("a publish time is in milliseconds")),
-        well_formed: raw.is_empty(),
-    })
+/// Puts the lines of `events.jsonl` together: events of a partition up to the end of their entry.
+struct Steps {
+    schema: Schema,
+    name: String,
+    pending: BTreeMap<u32, Entry>,
+    steps: Vec<Step>,
 }
 
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text.chars().map(|digit| digit.to_digit(16).expect("a hex digit")).collect();
-    digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect()
-}
-
-/// A row as it is compared: columns by name, and whole numbers without a point, however a person wrote them.
-pub(super) fn compared(row: &Map<String, Json>) -> String {
-    let same = |value: &Json| match value.as_f64() {
-        Some(number) if !value.is_i64() && !value.is_u64() && number.fract() == 0.0 && number.abs() < 1e15 => {
-            Json::from(number as i64)
+impl Steps {
+    fn read(&mut self, line: &str) {
+        let line: Map<String, Json> =
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{}, events.jsonl: {e}: {line}", self.name));
+        const KNOWN: [&str; 7] = ["partition", "event", "payload", "publish_time", "end_of_entry", "idle", "crash"];
+        let unknown = line.keys().find(|key| !KNOWN.contains(&key.as_str()));
+        assert!(unknown.is_none(), "{}: {unknown:?} in events.jsonl is none of {KNOWN:?}", self.name);
+        let number = |key: &str| line.get(key).map(|number| number.as_u64().expect("partitions are numbers") as u32);
+        if let Some(partition) = number("end_of_entry") {
+            self.steps.extend(self.pending.remove(&partition).map(Step::Entry));
+        } else if let Some(partition) = number("idle") {
+            assert!(!self.pending.contains_key(&partition), "{}: an idle line inside of an entry", self.name);
+            self.steps.push(Step::Idle(partition));
+        } else if line.contains_key("crash") {
+            assert!(self.pending.is_empty(), "{}: a crash line inside of an entry", self.name);
+            self.steps.push(Step::Crash);
+        } else {
+            self.take(number("partition").expect("an event has a partition"), &line);
         }
-        _ => value.clone(),
-    };
-    let columns: BTreeMap<&str, Json> = row.iter().map(|(name, value)| (name.as_str(), same(value))).collect();
-    serde_json::to_string(&columns).unwrap()
+    }
+
+    fn take(&mut self, partition: u32, line: &Map<String, Json>) {
+        let (payload, well_formed) = match (line.get("event"), line.get("payload")) {
+            (Some(event), None) => (encode(&self.schema, event), true),
+            (None, Some(payload)) => {
+                let text = payload.as_str().expect("a payload is a text in base64");
+                (BASE64_STANDARD.decode(text).expect("a payload is a text in base64"), false)
+            }
+            _ => panic!("{}: a line has either an event or a payload", self.name),
+        };
+        let publish_time = line.get("publish_time").map(|time| time.as_i64().expect("milliseconds"));
+        let entry = self.pending.entry(partition).or_insert(Entry {
+            partition,
+            payloads: Vec::new(),
+            publish_time,
+            well_formed: true,
+        });
+        assert_eq!(entry.publish_time, publish_time, "{}: an entry is published at once", self.name);
+        entry.payloads.push(payload);
+        entry.well_formed &= well_formed;
+    }
+
+    fn finish(mut self) -> Vec<Step> {
+        self.steps.extend(self.pending.into_values().map(Step::Entry));
+        self.steps
+    }
 }
