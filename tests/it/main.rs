@@ -10,3 +10,4 @@ mod harness;
 mod oracle;
 mod refusals;
 mod shapes;
+mod traps;
