@@ -2,6 +2,8 @@
 //!
 //! A number here is a promise: nothing in minuet grows past it without an error that names it.
 
+use std::num::NonZeroUsize;
+
 /// Milliseconds in a minute, the length of every window.
 pub const MINUTE_MS: i64 = 60_000;
 
@@ -44,7 +46,8 @@ pub const WORDS_IN_FLIGHT_MAX: usize = 4 << 20;
 /// Minutes that a partition may run ahead of the slowest active one before it is paused.
 pub const MINUTES_AHEAD_MAX: u64 = 16;
 
-/// Minutes between two commit epochs, at most (far behind, commits are spread so that they stay about a second apart).
+/// Minutes between two commit epochs that the pace may choose (far behind, commits are spread so that they stay about a second
+/// apart); minutes that the frontier has passed already are stepped over at once.
 pub const COMMIT_STEP_MAX: u64 = 1_440;
 
 /// Rows of one commit that far-behind commits aim at, at most: a step of several minutes is chosen only where they are few.
@@ -52,6 +55,9 @@ pub const ROWS_PER_COMMIT_MAX: u64 = 200_000;
 
 /// Minutes that a slot's epoch may run past the last named commit epoch before the slot stops reading.
 pub const MINUTES_UNCOMMITTED_MAX: u64 = 2;
+
+/// Bytes that the open windows of one slot may take. A run that needs more ends with an error instead of filling the machine.
+pub const OPEN_BYTES_MAX: usize = 4 << 30;
 
 /// Rejects kept with their payload, per partition and minute; all are counted.
 pub const REJECTS_KEPT_PER_MINUTE: u64 = 100;
@@ -84,7 +90,7 @@ pub const ROWS_PER_INSERT_MAX: u32 = 1_000_000;
 pub const PARTITIONS_MAX: usize = 1 << 16;
 
 /// Manifests kept unless `--keep` says otherwise.
-pub const MANIFESTS_KEPT_DEFAULT: usize = 3;
+pub const MANIFESTS_KEPT_DEFAULT: NonZeroUsize = NonZeroUsize::new(3).expect("3 is not 0");
 
 /// Bytes of a manifest, and of one snapshot part, that are read back.
 pub const OBJECT_BYTES_MAX: usize = 1 << 30;
@@ -187,6 +193,9 @@ pub const XZ_MEMORY_BYTES_MAX: u64 = 80 << 20;
 
 /// Bytes that are read from, and written to, a file at a time.
 pub const FILE_BUFFER_BYTES: usize = 256 << 10;
+
+/// Milliseconds to wait for the lock of a sink's folder: a run that is stopped while it holds it must not hang the others.
+pub const SINK_LOCK_MS_MAX: u64 = 10_000;
 
 /// Jobs of one outlet that have not been answered; the graph bounds its jobs by slots, lanes and partitions.
 pub const OUTLET_JOBS_MAX: usize = 1 << 17;

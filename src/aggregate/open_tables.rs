@@ -8,6 +8,7 @@ use super::merge::{Heaped, State};
 use super::record::{self, EVENT_HEADER_WORDS, PARTIAL_HEADER_WORDS};
 use super::sources::Sources;
 use super::table::Table;
+use crate::error::{Error, Result};
 use crate::time::{Epoch, Minute};
 
 /// Records looked up before the first of them is folded: their states are on their way from memory meanwhile.
@@ -161,6 +162,20 @@ impl OpenTables {
             self.tables[place] = Table::new(&self.layout);
         }
         self.spare.push(place);
+    }
+
+    /// Whether the open windows take no more than `most` bytes; the error tells what to change.
+    pub fn within(&self, most: usize) -> Result<()> {
+        let bytes = self.bytes();
+        if bytes <= most {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "the open windows of one worker take {bytes} bytes ({} sources, {} windows), {most} are allowed: more workers share the \
+             sources, a smaller out_of_order keeps fewer windows open",
+            self.sources(),
+            self.tables()
+        )))
     }
 
     /// Sources that are interned now.

@@ -79,7 +79,7 @@ pub(super) fn demo(args: &Args) -> Ended {
         store: Arc::new(FolderStore::open(&state)?),
     };
     let begin = Begin { from: From::Newest, owner: random_name() };
-    let shape = Shape { workers: args.workers, keep: MANIFESTS_KEPT_DEFAULT, begin };
+    let shape = Shape { workers: args.workers, keep: MANIFESTS_KEPT_DEFAULT.get(), begin };
     let (code, summary) = drive(&plan, edges, shape, &stoppable)?;
     if args.json {
         println!("{}", serde_json::json!({ "summary": summary }));

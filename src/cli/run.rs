@@ -1,5 +1,6 @@
 //! `minuet run`: the real thing.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub struct Args {
     pub workers: usize,
     /// Manifests to keep.
     #[arg(long, value_name = "N", default_value_t = MANIFESTS_KEPT_DEFAULT)]
-    pub keep: usize,
+    pub keep: NonZeroUsize,
     /// Start empty: forget the pipeline's state, and remove its rows from --sink.
     #[arg(long, conflicts_with = "from")]
     pub fresh: bool,
@@ -86,7 +87,8 @@ pub(super) fn run(args: &Args) -> Ended {
         None => From::Newest,
     };
     let begin = Begin { from, owner: random_name() };
-    let (code, summary) = drive(&plan, edges, Shape { workers: args.workers, keep: args.keep, begin }, &stoppable)?;
+    let (code, summary) =
+        drive(&plan, edges, Shape { workers: args.workers, keep: args.keep.get(), begin }, &stoppable)?;
     if args.json {
         println!("{}", serde_json::json!({ "summary": summary }));
     } else {

@@ -4,7 +4,7 @@ use crate::dataflow::Resume;
 use crate::dataflow::edges::{Sink, Source};
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::snapshot::{From, History, Manifest, Totals};
+use crate::snapshot::{From, History, Manifest};
 use crate::time::{Clock, Schedule};
 
 /// How a run is to begin.
@@ -29,30 +29,26 @@ pub fn begin(
     let partitions = source.partitions()?;
     let template = Manifest {
         pipeline: plan.name.clone(),
-        sequence: 0,
-        attempt: 0,
         owner: how.owner.clone(),
+        life: how.owner.clone(),
         plan: plan.fingerprint.clone(),
         key_groups: plan.key_groups,
         lanes: plan.lanes,
-        commit: None,
         next: Schedule::start().next,
         written_at: clock(),
-        cut: Vec::new(),
-        parts: Vec::new(),
-        totals: Totals::default(),
+        ..Manifest::default()
     };
     // What can be refused is refused before the claim: a run that may not begin must not stop the one that is running.
     if let Some(found) = history.found(&template, how.from)? {
         source.resume(&found.cut)?;
         history.partials(&found, &plan.layout)?;
-        sink.check(found.commit)?;
+        sink.check(Some(&found))?;
     } else if how.from != From::Nothing {
         sink.check(None)?;
     }
     let manifest = history.claim(&template, how.from)?;
     source.resume(&manifest.cut)?;
-    sink.prepare(manifest.commit)?;
+    sink.prepare(&manifest, how.from == From::Nothing)?;
     let partials = history.partials(&manifest, &plan.layout)?;
     history.prune(keep)?;
     Ok(Resume { manifest, partials, partitions })

@@ -9,7 +9,7 @@ use super::files::{FileSink, FolderStore};
 use crate::aggregate::{Column, ColumnType, FinishedRow, Value};
 use crate::dataflow::edges::{Sink, Wake, Write};
 use crate::error::Result;
-use crate::snapshot::Store;
+use crate::snapshot::{Manifest, Store};
 
 const FOLDER: &str = "MINUET_TEST_FOLDER";
 const MANIFEST: &str = "p/manifests/1.json";
@@ -19,7 +19,7 @@ fn write_rows(dir: &Path) -> Result<()> {
     let column = Column { name: "window_start".to_owned(), kind: ColumnType::DateTime, nullable: false };
     let count = Column { name: "count".to_owned(), kind: ColumnType::UInt64, nullable: false };
     let sink = FileSink::with_columns(dir, &[column, count]);
-    sink.prepare(Some(0))?;
+    sink.prepare(&Manifest { commit: Some(0), ..Manifest::default() }, false)?;
     let (sender, woken) = mpsc::channel();
     let wake: Wake = Arc::new(move || {
         let _ = sender.send(());

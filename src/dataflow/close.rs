@@ -16,6 +16,7 @@ use super::build::Job;
 use super::control::{Agenda, Control, Credit};
 use crate::aggregate::{OpenTables, record};
 use crate::error::Error;
+use crate::limits::OPEN_BYTES_MAX;
 use crate::snapshot::{key_group, slot_of};
 use crate::time::{Epoch, LAST_EPOCH};
 
@@ -98,6 +99,9 @@ pub(super) fn close<'scope>(
                     owed.push(Credit { to: batch.from, words: batch.words.len() as u64 });
                 }
             });
+            if let Err(error) = state.tables.within(OPEN_BYTES_MAX) {
+                fate.fail(error);
+            }
             if let (false, Some(standing)) = (owed.is_empty(), &state.standing) {
                 credits.activate().session(&standing.credits).give_iterator(owed.into_iter());
             }

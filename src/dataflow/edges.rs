@@ -186,13 +186,14 @@ pub trait Outlet<J> {
 
 /// Where rows, rejects and the ledger go.
 pub trait Sink: Send + Sync {
-    /// Whether a pipeline whose newest commit epoch is `commit` may write here: one without a commit may not where there are rows
-    /// already. Changes nothing: whoever may not run must not disturb the one that does.
-    fn check(&self, commit: Option<Epoch>) -> Result<()>;
+    /// Whether a pipeline that would go on from this manifest may write here: one without a commit may not where there are rows
+    /// already, and nobody may among the rows of another. Changes nothing: whoever may not run must not disturb the one that does.
+    fn check(&self, found: Option<&Manifest>) -> Result<()>;
 
-    /// Makes ready for a run that has claimed the pipeline: what was written for commit epochs after `commit` is in doubt and goes
-    /// away; the run writes it again, if it comes again.
-    fn prepare(&self, commit: Option<Epoch>) -> Result<()>;
+    /// Makes ready for a run that has claimed the pipeline with this manifest: what was written for later commit epochs is in doubt
+    /// and goes away; the run writes it again, if it comes again. From here on no older run can write. `fresh` takes the place of
+    /// whatever was there.
+    fn prepare(&self, claim: &Manifest, fresh: bool) -> Result<()>;
 
     /// A writer for one slot.
     fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>>;

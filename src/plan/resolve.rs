@@ -177,6 +177,11 @@ impl Resolver<'_> {
             self.problems.add(sibling(&key, "map"), found, "a map for a label that is an integer");
             return;
         }
+        if label.format.is_some() && matches!(kind, FieldKind::Float | FieldKind::Decimal { .. }) {
+            let found = format!("a format for {path:?}, which holds {}", noun(&kind));
+            self.problems.add(sibling(&key, "format"), found, "a format for a label that is not a float or a decimal");
+            return;
+        }
         let field = self.select(path, &kind);
         let render = render(&kind, label.map.clone(), label.format.clone());
         outputs.push(Output { name, field, statistic: label.pick, render });

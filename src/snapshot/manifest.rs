@@ -61,7 +61,7 @@ impl Totals {
 }
 
 /// A manifest. The first of a pipeline, and the first of every run, is a *claim*: it changes nothing but attempt and owner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The pipeline.
@@ -72,6 +72,8 @@ pub struct Manifest {
     pub attempt: u64,
     /// A random name of that run.
     pub owner: String,
+    /// The name of the run that began the pipeline empty: its rows belong to this life and to no other.
+    pub life: String,
     /// The plan's fingerprint.
     pub plan: String,
     /// Key groups, fixed for the life of the pipeline.

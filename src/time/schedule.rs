@@ -92,7 +92,8 @@ impl Schedule {
 fn name_after(newest: Epoch, frontier: Epoch, pace: Pace) -> Epoch {
     let passed = frontier.saturating_sub(1);
     let by_pace = newest.saturating_add(pace.epochs_per_second).min(pace.reach);
-    passed.max(by_pace).clamp(newest + 1, newest + COMMIT_STEP_MAX).min(LAST_EPOCH)
+    // What the frontier has passed is stepped over at once, however far it is: nothing more comes to it.
+    passed.max(by_pace.min(newest + COMMIT_STEP_MAX)).max(newest + 1).min(LAST_EPOCH)
 }
 
 #[cfg(test)]

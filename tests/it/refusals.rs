@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::harness::{Pipeline, Running, dataflow, demand_rows, files, generate, minuet, scratch};
+use super::harness::{Dice, Pipeline, Running, dataflow, demand_rows, files, generate, minuet, scratch};
 
 const DATA: i32 = 65;
 const SUPERSEDED: i32 = 76;
@@ -219,6 +219,58 @@ fn the_older_of_two_runs_stops() {
     older.demand(SUPERSEDED);
     drop(newer);
     demand_rows(&pipeline.rows(), &calm.rows(), "two runs on one state");
+}
+
+/// Stops a run at many moments, lets another take over its pipeline with these flags and finish, and lets the first go on: whatever
+/// it had in hand, it may name no file any more.
+fn taken_over(flags: &[&str]) {
+    let place = scratch();
+    let (pipeline, _) = sized(&place, "200000", "100");
+    let calm =
+        Pipeline { out: place.path().join("calm-out"), state: place.path().join("calm-state"), ..pipeline.clone() };
+    let expected = calm.run(1).demand(0).summary();
+    let mut dice = Dice::new("taken over");
+    for round in 0..6 {
+        let place = place.path().join(format!("round-{round}"));
+        let pipeline = Pipeline { out: place.join("out"), state: place.join("state"), ..pipeline.clone() };
+        let mut older = pipeline.start(2);
+        older.until("its claim", || !pipeline.manifests().is_empty());
+        std::thread::sleep(Duration::from_millis(dice.between(0, 400)));
+        older.signal("STOP");
+        // One that was stopped while it held the folder's lock keeps the other waiting, which then says so.
+        let newer = pipeline.run_with(3, flags);
+        older.signal("CONT");
+        older.end();
+        let newer = if newer.status.code() == Some(0) { newer } else { pipeline.run_with(3, flags) };
+        assert_eq!(newer.demand(0).summary(), expected, "round {round} with {flags:?}");
+        demand_rows(&pipeline.rows(), &calm.rows(), &format!("round {round} with {flags:?}"));
+    }
+}
+
+#[test]
+fn a_run_that_slept_writes_nothing_after_another_has_taken_over() {
+    taken_over(&[]);
+}
+
+#[test]
+fn a_run_that_slept_writes_nothing_after_another_has_begun_afresh() {
+    taken_over(&["--fresh"]);
+}
+
+#[test]
+fn rows_of_another_state_are_left_alone() {
+    let place = scratch();
+    let (pipeline, _) = sized(&place, "200000", "100");
+    interrupted(&pipeline);
+    let other =
+        Pipeline { out: place.path().join("other-out"), state: place.path().join("other-state"), ..pipeline.clone() };
+    other.run(1).demand(0);
+    let rows = other.rows();
+    let crossed = Pipeline { out: other.out.clone(), ..pipeline.clone() };
+    crossed.run(2).demand(CONFIGURATION).demand_words(&["another state", "--state"]);
+    demand_rows(&other.rows(), &rows, "after a run that was refused");
+    pipeline.run(2).demand(0);
+    demand_rows(&pipeline.rows(), &rows, "with the folder it began with");
 }
 
 #[test]

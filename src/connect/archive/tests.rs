@@ -14,6 +14,7 @@ fn template(owner: &str) -> Manifest {
         sequence: 0,
         attempt: 0,
         owner: owner.to_owned(),
+        life: "a11e".into(),
         plan: "plan".to_owned(),
         key_groups: 8,
         lanes: 2,

@@ -17,7 +17,9 @@ pub struct Input<R> {
 impl<R: Read + Seek> Input<R> {
     /// The first `len` bytes of `reader`; `name` stands in messages.
     pub fn new(reader: R, name: impl Into<String>, len: u64) -> Self {
-        Input { reader: BufReader::with_capacity(FILE_BUFFER_BYTES, reader), name: name.into(), offset: 0, len }
+        // Thousands of small files are open at once: none takes more than it can fill.
+        let buffer = usize::try_from(len).unwrap_or(usize::MAX).clamp(1, FILE_BUFFER_BYTES);
+        Input { reader: BufReader::with_capacity(buffer, reader), name: name.into(), offset: 0, len }
     }
 
     /// Where the next byte is.

@@ -12,6 +12,7 @@ pub mod capture;
 mod codec;
 pub mod container;
 mod durable;
+mod fence;
 mod identity;
 mod input;
 mod reader;

@@ -5,7 +5,8 @@
 //!  rejects/<commit, 10 digits>-<partition, 5 digits>.jsonl      one object per reject, its payload in base64
 //!  ledger/<commit, 10 digits>.jsonl                             one object per partition
 //! ```
-//! No attempt in a name: a replay overwrites the same file with the same bytes. Where there is nothing to say there is no file.
+//! No attempt in a name: a replay overwrites the same file. Where there is nothing to say there is no file. Who may write is a
+//! matter of [`super::fence`].
 
 use std::fs;
 use std::io::{self, BufWriter, Write as _};
@@ -18,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::durable::{Draft, create_folders, failed, remove_temporaries, sync_folder};
+use super::fence::{Fence, Owner};
 use super::rows::RowLines;
 use crate::aggregate::{Column, Layout};
 use crate::connect::failpoint;
@@ -25,7 +27,7 @@ use crate::connect::outlet::ThreadOutlet;
 use crate::dataflow::edges::{LedgerLine, Outlet, Reject, Sink, Wake, Write};
 use crate::error::{Error, Result};
 use crate::limits::FILE_BUFFER_BYTES;
-use crate::snapshot::Position;
+use crate::snapshot::{Manifest, Position};
 use crate::time::Epoch;
 
 /// The kinds of file, each in a folder of its own.
@@ -55,23 +57,47 @@ impl FileSink {
 
     /// The same for these columns, `window_start` being the first.
     pub fn with_columns(dir: impl Into<PathBuf>, columns: &[Column]) -> Self {
-        FileSink { files: SinkFiles { dir: dir.into(), lines: RowLines::new(columns) } }
+        let dir = dir.into();
+        FileSink { files: SinkFiles { fence: Fence::new(&dir), dir, lines: RowLines::new(columns) } }
     }
 }
 
 impl Sink for FileSink {
-    fn check(&self, commit: Option<Epoch>) -> Result<()> {
+    fn check(&self, found: Option<&Manifest>) -> Result<()> {
         let dir = &self.files.dir;
         let rows = written(&dir.join(ROWS.folder))?;
-        let Some((_, name)) = rows.first().filter(|_| commit.is_none()) else { return Ok(()) };
-        Err(Error::configuration(format!(
-            "the sink folder {} holds rows already ({name}), but the state knows of none: name another folder, remove this \
-             one, or name the --state these rows belong to",
-            dir.display()
-        )))
+        let commit = found.and_then(|found| found.commit);
+        let owner = self.files.fence.owner()?;
+        match (found, &owner, rows.first()) {
+            (_, _, Some((_, name))) if commit.is_none() => Err(Error::configuration(format!(
+                "the sink folder {} holds rows already ({name}), but the state knows of none: name another folder, remove this \
+                 one, or name the --state these rows belong to",
+                dir.display()
+            ))),
+            (Some(found), Some(owner), _) if !owner.is_kin(&Owner::of(found)) => Err(self.files.fence.foreign(owner)),
+            (Some(found), None, None) if found.totals.rows > 0 => Err(Error::configuration(format!(
+                "the sink folder {} is empty, but {} rows were written before: name the folder they are in, or start empty with \
+                 --fresh",
+                dir.display(),
+                found.totals.rows
+            ))),
+            _ => Ok(()),
+        }
     }
 
-    fn prepare(&self, commit: Option<Epoch>) -> Result<()> {
+    fn prepare(&self, claim: &Manifest, fresh: bool) -> Result<()> {
+        self.files.fence.take(Owner::of(claim), fresh, || self.clear_after(claim.commit))
+    }
+
+    fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
+        let files = self.files.clone();
+        Ok(Box::new(ThreadOutlet::start(&format!("sink-{slot}"), wake, move |job| files.write(&job))?))
+    }
+}
+
+impl FileSink {
+    /// Removes what was written for later commits, and what a dead run left half written.
+    fn clear_after(&self, commit: Option<Epoch>) -> Result<()> {
         let dir = &self.files.dir;
         for kind in [ROWS, REJECTS, LEDGER] {
             let folder = dir.join(kind.folder);
@@ -84,11 +110,6 @@ impl Sink for FileSink {
             sync_folder(&folder)?;
         }
         Ok(())
-    }
-
-    fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
-        let files = self.files.clone();
-        Ok(Box::new(ThreadOutlet::start(&format!("sink-{slot}"), wake, move |job| files.write(&job))?))
     }
 }
 
@@ -117,6 +138,7 @@ fn written(folder: &Path) -> Result<Vec<(Epoch, String)>> {
 #[derive(Clone)]
 struct SinkFiles {
     dir: PathBuf,
+    fence: Fence,
     lines: RowLines,
 }
 
@@ -174,12 +196,15 @@ impl SinkFiles {
     ) -> Result<()> {
         let folder = self.dir.join(kind.folder);
         let [written, synced, renamed] = kind.steps;
-        let mut draft = Draft::create(&folder)?;
-        fill_file(draft.file(), fill).map_err(|cause| failed("writing", &folder.join(name), cause))?;
-        failpoint(written);
-        draft.sync()?;
-        failpoint(synced);
-        draft.rename(name, || failpoint(renamed))
+        let replace = || {
+            let mut draft = Draft::create(&folder)?;
+            fill_file(draft.file(), fill).map_err(|cause| failed("writing", &folder.join(name), cause))?;
+            failpoint(written);
+            draft.sync()?;
+            failpoint(synced);
+            self.fence.hold(|| draft.rename(name, || failpoint(renamed)))
+        };
+        replace().map_err(|error| self.fence.explain(error))
     }
 }
 

@@ -8,6 +8,7 @@ use super::outlet::MemoryOutlet;
 use crate::aggregate::FinishedRow;
 use crate::dataflow::edges::{LedgerLine, Outlet, Reject, Sink, Wake, Write};
 use crate::error::{Error, Result};
+use crate::snapshot::Manifest;
 use crate::time::Epoch;
 
 /// What was written; the latest of one name counts, as on files.
@@ -78,15 +79,15 @@ impl MemorySink {
 }
 
 impl Sink for MemorySink {
-    fn check(&self, commit: Option<Epoch>) -> Result<()> {
-        if commit.is_some() || self.lock().rows.is_empty() {
+    fn check(&self, found: Option<&Manifest>) -> Result<()> {
+        if found.is_some_and(|found| found.commit.is_some()) || self.lock().rows.is_empty() {
             return Ok(());
         }
         Err(Error::configuration("the sink in memory holds rows already, but the state knows of none: take another"))
     }
 
-    fn prepare(&self, commit: Option<Epoch>) -> Result<()> {
-        let known = |written: Epoch| Some(written) <= commit;
+    fn prepare(&self, claim: &Manifest, _fresh: bool) -> Result<()> {
+        let known = |written: Epoch| Some(written) <= claim.commit;
         let mut collected = self.lock();
         collected.rows.retain(|(written, _), _| known(*written));
         collected.rejects.retain(|(written, _), _| known(*written));

@@ -77,6 +77,7 @@ fn template(owner: &str) -> Manifest {
         sequence: 0,
         attempt: 0,
         owner: owner.into(),
+        life: "a11e".into(),
         plan: "plan".into(),
         key_groups: 256,
         lanes: 4,

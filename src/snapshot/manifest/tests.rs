@@ -35,6 +35,7 @@ fn example() -> Manifest {
         sequence: 18,
         attempt: 19,
         owner: "b7e1".into(),
+        life: "a11e".into(),
         plan: "f00d".into(),
         key_groups: 256,
         lanes: 4,

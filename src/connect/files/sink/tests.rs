@@ -6,6 +6,11 @@ use crate::aggregate::{ColumnType, FinishedRow, Value};
 use crate::error::Fault;
 use crate::snapshot::{Counters, PartitionCut, RejectsKept};
 
+/// The manifest of a pipeline at a commit.
+fn at(commit: Option<Epoch>) -> Manifest {
+    Manifest { commit, ..Manifest::default() }
+}
+
 fn columns() -> Vec<Column> {
     let column = |name: &str, kind| Column { name: name.to_owned(), kind, nullable: false };
     vec![
@@ -28,12 +33,12 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Writes through an outlet and waits for the answer.
-fn write(dir: &Path, job: Write) -> Result<()> {
+fn write(run: &Prepared, job: Write) -> Result<()> {
     let (sender, woken) = mpsc::channel();
     let wake: Wake = Arc::new(move || {
         let _ = sender.send(());
     });
-    let mut outlet = FileSink::with_columns(dir, &columns()).open(0, wake)?;
+    let mut outlet = run.sink.open(0, wake)?;
     outlet.submit(1, job);
     loop {
         if let Some((ticket, answer)) = outlet.poll() {
@@ -44,10 +49,23 @@ fn write(dir: &Path, job: Write) -> Result<()> {
     }
 }
 
-fn prepared() -> tempfile::TempDir {
+/// A folder that a run has made ready.
+struct Prepared {
+    dir: tempfile::TempDir,
+    sink: FileSink,
+}
+
+impl Prepared {
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+fn prepared() -> Prepared {
     let dir = folder();
-    FileSink::with_columns(dir.path(), &columns()).prepare(None).expect("an empty folder can be used");
-    dir
+    let sink = FileSink::with_columns(dir.path(), &columns());
+    sink.prepare(&at(None), false).expect("an empty folder can be used");
+    Prepared { dir, sink }
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -71,9 +89,9 @@ fn rows_of_a_commit_and_lane_are_one_file_and_a_replay_replaces_it() {
         "{\"window_start\":\"2025-10-09 09:00:00\",\"sensor\":\"b\",\"count\":2}\n",
         "{\"window_start\":\"2025-10-09 09:01:00\",\"sensor\":\"a\",\"count\":3}\n",
     );
-    write(dir.path(), rows(vec![vec![row(29_333_340, "stale", 1)]])).expect("it can be written");
+    write(&dir, rows(vec![vec![row(29_333_340, "stale", 1)]])).expect("it can be written");
     for _ in 0..2 {
-        write(dir.path(), job.clone()).expect("it can be written");
+        write(&dir, job.clone()).expect("it can be written");
         assert_eq!(names(&dir.path().join("rows")), ["0029333341-002.jsonl"]);
         assert_eq!(text(dir.path(), "rows/0029333341-002.jsonl"), golden);
     }
@@ -82,9 +100,9 @@ fn rows_of_a_commit_and_lane_are_one_file_and_a_replay_replaces_it() {
 #[test]
 fn nothing_to_say_is_no_file() {
     let dir = prepared();
-    write(dir.path(), rows(vec![vec![], vec![]])).expect("nothing is fine");
-    write(dir.path(), Write::Rejects { commit: 1, partition: 1, rejects: vec![] }).expect("nothing is fine");
-    write(dir.path(), Write::Ledger { commit: 1, attempt: 1, lines: vec![] }).expect("nothing is fine");
+    write(&dir, rows(vec![vec![], vec![]])).expect("nothing is fine");
+    write(&dir, Write::Rejects { commit: 1, partition: 1, rejects: vec![] }).expect("nothing is fine");
+    write(&dir, Write::Ledger { commit: 1, attempt: 1, lines: vec![] }).expect("nothing is fine");
     for kind in [ROWS, REJECTS, LEDGER] {
         assert!(names(&dir.path().join(kind.folder)).is_empty());
     }
@@ -101,7 +119,7 @@ fn rejects_and_ledger_are_lines_of_json() {
         index: 9,
         payload: vec![0, 255, 16],
     };
-    write(dir.path(), Write::Rejects { commit: 12, partition: 3, rejects: vec![reject] }).expect("it can be written");
+    write(&dir, Write::Rejects { commit: 12, partition: 3, rejects: vec![reject] }).expect("it can be written");
     assert_eq!(
         text(dir.path(), "rejects/0000000012-00003.jsonl"),
         "{\"reason\":\"malformed\",\"detail\":\"3 bytes \\\"left\\\"\",\"partition\":\"part-0.avro\",\"position\":[77,5],\
@@ -120,7 +138,7 @@ fn rejects_and_ledger_are_lines_of_json() {
         idle_decisions: 7,
     };
     let line = LedgerLine { cut, from: None, counters };
-    write(dir.path(), Write::Ledger { commit: 12, attempt: 2, lines: vec![line] }).expect("it can be written");
+    write(&dir, Write::Ledger { commit: 12, attempt: 2, lines: vec![line] }).expect("it can be written");
     assert_eq!(
         text(dir.path(), "ledger/0000000012.jsonl"),
         "{\"commit\":12,\"attempt\":2,\"partition\":\"part-0.avro\",\"from\":null,\"to\":[99,6],\"read\":10,\"folded\":6,\
@@ -138,8 +156,8 @@ fn rows_that_the_state_does_not_know_are_refused() {
     let sink = FileSink::with_columns(dir.path(), &columns());
     fs::write(dir.path().join("rows/.tmp-0123"), "half a li").expect("it can be written");
     sink.check(None).expect("half a file is no rows");
-    write(dir.path(), rows(vec![vec![row(1, "a", 1)]])).expect("it can be written");
-    sink.check(Some(0)).expect("the state knows the pipeline");
+    write(&dir, rows(vec![vec![row(1, "a", 1)]])).expect("it can be written");
+    sink.check(Some(&at(Some(0)))).expect("the state knows the pipeline");
     let error = sink.check(None).expect_err("it does not");
     assert_eq!(error.fault, Fault::Configuration);
     let message = error.to_string();
@@ -157,11 +175,11 @@ fn what_is_in_doubt_goes_away_before_a_run_and_nothing_else() {
         fs::write(path, "{}\n").expect("it can be written");
     }
     fs::write(dir.path().join("ledger/0000000009.jsonl"), "{}\n").expect("it can be written");
-    FileSink::with_columns(dir.path(), &columns()).prepare(Some(7)).expect("it can be made ready");
+    FileSink::with_columns(dir.path(), &columns()).prepare(&at(Some(7)), false).expect("it can be made ready");
     for kind in [ROWS, REJECTS, LEDGER] {
         assert_eq!(self::names(&dir.path().join(kind.folder)), ["0000000007-000.jsonl", "9", "9-notes.jsonl"]);
     }
-    FileSink::with_columns(dir.path(), &columns()).prepare(None).expect("it can be made ready");
+    FileSink::with_columns(dir.path(), &columns()).prepare(&at(None), false).expect("it can be made ready");
     assert_eq!(self::names(&dir.path().join("rows")), ["9", "9-notes.jsonl"]);
 }
 
@@ -169,17 +187,17 @@ fn what_is_in_doubt_goes_away_before_a_run_and_nothing_else() {
 fn what_fails_is_an_answer_and_leaves_no_half_file() {
     let dir = prepared();
     let odd = FinishedRow { minute: 1, values: vec![], overflows: 0 };
-    let error = write(dir.path(), rows(vec![vec![row(1, "a", 1), odd]])).expect_err("it has no values");
+    let error = write(&dir, rows(vec![vec![row(1, "a", 1), odd]])).expect_err("it has no values");
     assert_eq!(error.fault, Fault::Bug);
     fs::create_dir(dir.path().join("rows/0029333341-002.jsonl")).expect("a folder can be in the way");
-    let error = write(dir.path(), rows(vec![vec![row(1, "a", 1)]])).expect_err("a folder is in the way");
+    let error = write(&dir, rows(vec![vec![row(1, "a", 1)]])).expect_err("a folder is in the way");
     assert_eq!(error.fault, Fault::Outside);
     assert_eq!(names(&dir.path().join("rows")), ["0029333341-002.jsonl"]);
     fs::remove_dir_all(dir.path().join("rows")).expect("it can be removed");
-    let error = write(dir.path(), rows(vec![vec![row(1, "a", 1)]])).expect_err("the folder is gone");
+    let error = write(&dir, rows(vec![vec![row(1, "a", 1)]])).expect_err("the folder is gone");
     assert_eq!(error.fault, Fault::Outside);
     fs::write(dir.path().join("rows"), "").expect("a file can be in the way");
-    let error = FileSink::with_columns(dir.path(), &columns()).prepare(None).expect_err("it is in the way");
+    let error = FileSink::with_columns(dir.path(), &columns()).prepare(&at(None), false).expect_err("it is in the way");
     assert_eq!(error.fault, Fault::Outside);
 }
 

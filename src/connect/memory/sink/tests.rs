@@ -2,6 +2,11 @@ use super::*;
 use crate::aggregate::Value;
 use crate::connect::memory::Act;
 
+/// The manifest of a pipeline at a commit.
+fn at(commit: Option<Epoch>) -> Manifest {
+    Manifest { commit, ..Manifest::default() }
+}
+
 fn rows(commit: Epoch, counts: &[u64]) -> Write {
     let row = |count: &u64| FinishedRow { minute: 1, values: vec![Value::Unsigned(*count)], overflows: 0 };
     Write::Rows { commit, lane: 0, blocks: vec![counts.iter().map(row).collect()] }
@@ -26,10 +31,10 @@ fn the_latest_of_a_name_counts() {
     assert_eq!(collected.rows.keys().collect::<Vec<_>>(), [&(7, 0)]);
     assert_eq!(collected.all_rows().map(|row| row.values.clone()).collect::<Vec<_>>(), [[Value::Unsigned(3)]]);
     assert!(sink.check(None).is_err());
-    sink.check(Some(0)).expect("the state knows the pipeline");
-    sink.prepare(Some(7)).expect("nothing is in doubt");
+    sink.check(Some(&at(Some(0)))).expect("the state knows the pipeline");
+    sink.prepare(&at(Some(7)), false).expect("nothing is in doubt");
     assert_eq!(sink.collected(), collected);
-    sink.prepare(Some(6)).expect("the rows are in doubt");
+    sink.prepare(&at(Some(6)), false).expect("the rows are in doubt");
     assert_eq!(sink.collected(), Collected::default());
 }
 
