@@ -318,4 +318,4 @@ impl PartialEq for ExactSum {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -128,7 +128,10 @@ impl Layout {
 fn plain(kind: &Kind, words: &[u64]) -> Value {
     match kind {
         Kind::Float => Value::Float(f64::from_bits(words[0])),
-        Kind::Decimal { scale } => Value::Decimal(join(words), *scale),
+        Kind::Decimal { scale } => {
+            let value = join(words);
+            if -DECIMAL_END < value && value < DECIMAL_END { Value::Decimal(value, *scale) } else { Value::Null }
+        }
         Kind::Integer | Kind::Text => Value::Integer(words[0].cast_signed()),
     }
 }

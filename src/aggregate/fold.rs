@@ -114,7 +114,7 @@ fn fold_integer(field: &Field, value: i64, state: &mut [u64]) {
     }
     if let Some(sum) = field.sum {
         // As many i64 as a u64 can count fit an i128.
-        let total = join(&state[sum..]) + i128::from(value);
+        let total = join(&state[sum..]).wrapping_add(i128::from(value));
         state[sum..sum + 2].copy_from_slice(&split(total));
     }
     if let Some(min) = field.min {

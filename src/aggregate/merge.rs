@@ -55,10 +55,10 @@ impl<'a> State<'a> {
 impl Layout {
     /// Merges `from` into `into`.
     pub(super) fn merge(&self, from: State<'_>, into: &mut [u64], heap: &mut Heap) {
-        into[0] += from.words[0];
+        into[0] = into[0].wrapping_add(from.words[0]);
         for field in &self.fields {
             for place in [field.count, field.nonzero].into_iter().flatten() {
-                into[place] += from.words[place];
+                into[place] = into[place].wrapping_add(from.words[place]);
             }
             match field.kind {
                 Kind::Float => self.merge_float(field, from, into, heap),

@@ -23,9 +23,6 @@ pub mod record;
 mod sources;
 mod table;
 
-#[cfg(test)]
-mod tests;
-
 pub use finish::{FinishedRow, Value};
 pub use layout::{Column, ColumnType, Kind, Layout, Output, Render, SourceKind, Statistic};
 pub use open_tables::OpenTables;

@@ -193,3 +193,6 @@ impl OpenTables {
         self.places.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

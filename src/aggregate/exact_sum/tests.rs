@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn whole(value: f64) -> BigInt {
+/// A double in units of 2^-1074.
+pub(in crate::aggregate) fn whole(value: f64) -> BigInt {
     let bits = value.to_bits();
     let (exponent, fraction) = ((bits >> 52 & 0x7ff) as u32, bits & ((1 << 52) - 1));
     let magnitude =
@@ -14,7 +15,7 @@ fn whole(value: f64) -> BigInt {
 }
 
 /// The nearest double, found by bisection over all of them.
-fn nearest(number: &BigInt) -> Option<f64> {
+pub(in crate::aggregate) fn nearest(number: &BigInt) -> Option<f64> {
     let magnitude = BigInt::from(number.magnitude().clone());
     let (mut low, mut high) = (0_u64, f64::MAX.to_bits() + 1);
     while high - low > 1 {
@@ -32,7 +33,8 @@ fn nearest(number: &BigInt) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn finite() -> impl Strategy<Value = f64> {
+/// Finite doubles of every kind.
+pub(in crate::aggregate) fn finite() -> impl Strategy<Value = f64> {
     let any_bits = any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite());
     let corner = prop::sample::select(vec![
         0.0,
