@@ -7,6 +7,7 @@ mod crash;
 mod departures;
 mod documents;
 mod harness;
+mod memory;
 mod oracle;
 mod refusals;
 mod shapes;

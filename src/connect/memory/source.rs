@@ -85,8 +85,7 @@ impl MemorySource {
         self.wake();
     }
 
-    /// Wakes all readers, as a sign of life from a broker would: whoever is woken looks at its clock.
-    pub fn wake(&self) {
+    fn wake(&self) {
         let wakes = self.lock().wakes.clone();
         for wake in wakes {
             wake();

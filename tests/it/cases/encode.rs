@@ -19,10 +19,9 @@ pub(super) fn encode(schema: &Schema, event: &Json) -> Vec<u8> {
 fn value(schema: &Schema, json: &Json, path: &str) -> Value {
     let wrong = || -> ! { panic!("{path}: {json} does not fit {schema:?}") };
     let long = || json.as_i64().unwrap_or_else(|| wrong());
-    let instant =
-        |per_second: i64| json.as_str().map_or_else(long, |text| units(text, per_second).unwrap_or_else(|| wrong()));
     let int = || i32::try_from(long()).unwrap_or_else(|_| wrong());
     let text = || json.as_str().unwrap_or_else(|| wrong()).to_owned();
+    let time = |digits| json.as_str().map_or_else(long, |text| instant(text, digits));
     match schema {
         Schema::Null => Value::Null,
         Schema::Boolean => Value::Boolean(json.as_bool().unwrap_or_else(|| wrong())),
@@ -31,12 +30,12 @@ fn value(schema: &Schema, json: &Json, path: &str) -> Value {
         Schema::TimeMillis => Value::TimeMillis(int()),
         Schema::Long => Value::Long(long()),
         Schema::TimeMicros => Value::TimeMicros(long()),
-        Schema::TimestampMillis => Value::TimestampMillis(instant(1_000)),
-        Schema::TimestampMicros => Value::TimestampMicros(instant(1_000_000)),
-        Schema::TimestampNanos => Value::TimestampNanos(instant(1_000_000_000)),
-        Schema::LocalTimestampMillis => Value::LocalTimestampMillis(instant(1_000)),
-        Schema::LocalTimestampMicros => Value::LocalTimestampMicros(instant(1_000_000)),
-        Schema::LocalTimestampNanos => Value::LocalTimestampNanos(instant(1_000_000_000)),
+        Schema::TimestampMillis => Value::TimestampMillis(time(3)),
+        Schema::TimestampMicros => Value::TimestampMicros(time(6)),
+        Schema::TimestampNanos => Value::TimestampNanos(time(9)),
+        Schema::LocalTimestampMillis => Value::LocalTimestampMillis(time(3)),
+        Schema::LocalTimestampMicros => Value::LocalTimestampMicros(time(6)),
+        Schema::LocalTimestampNanos => Value::LocalTimestampNanos(time(9)),
         Schema::Float => Value::Float(double(json).unwrap_or_else(|| wrong()) as f32),
         Schema::Double => Value::Double(double(json).unwrap_or_else(|| wrong())),
         Schema::String => Value::String(text()),
@@ -81,6 +80,23 @@ fn branch(union: &UnionSchema, json: &Json, path: &str) -> Value {
     Value::Union(at as u32, Box::new(value(&variants[at], json, path)))
 }
 
+/// A time such as `2026-01-01T00:00:05.250Z` since 1970, in a unit of so many digits after the second.
+pub(super) fn instant(text: &str, digits: usize) -> i64 {
+    let wrong = || -> ! { panic!("{text:?} is no time with at most {digits} digits after the second") };
+    let fields: Vec<&str> = text.strip_suffix('Z').unwrap_or_else(|| wrong()).split(['-', 'T', ':', '.']).collect();
+    let [year, month, day, hour, minute, second, fraction @ ..] = fields.as_slice() else { wrong() };
+    let number = |text: &str| text.parse::<i64>().unwrap_or_else(|_| wrong());
+    let fraction = format!("{:0<digits$}", fraction.first().unwrap_or(&"0"));
+    // A finer time than the unit is cut: the clock of a case is in milliseconds.
+    let fraction = number(&fraction[..digits]);
+    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let months = [31, 28 + i64::from(leap(number(year))), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut days: i64 = (1970..number(year)).map(|year| 365 + i64::from(leap(year))).sum();
+    days += months.iter().take(number(month) as usize - 1).sum::<i64>() + number(day) - 1;
+    let seconds = ((days * 24 + number(hour)) * 60 + number(minute)) * 60 + number(second);
+    seconds * 10_i64.pow(digits as u32) + fraction
+}
+
 /// A number, or one of the words for what JSON cannot say.
 fn double(json: &Json) -> Option<f64> {
     match json.as_str() {
@@ -101,22 +117,4 @@ fn unscaled(json: &Json, scale: usize) -> Option<Decimal> {
     }
     let digits = format!("{whole}{fraction:0<scale$}");
     Some(Decimal::from(digits.parse::<i128>().ok()?.to_be_bytes().to_vec()))
-}
-
-/// `2026-01-01T00:00:05.250Z` in units of which there are so many in a second, since 1970.
-fn units(text: &str, per_second: i64) -> Option<i64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let part = |text: &str| text.parse::<i64>().ok();
-    let date: Vec<i64> = date.split('-').map(part).collect::<Option<_>>()?;
-    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let time: Vec<i64> = time.split(':').map(part).collect::<Option<_>>()?;
-    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let months = [31, if leap(date[0]) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let days = (1970..date[0]).map(|year| if leap(year) { 366 } else { 365 }).sum::<i64>()
-        + months[..date[1] as usize - 1].iter().sum::<i64>()
-        + date[2]
-        - 1;
-    let seconds = ((days * 24 + time[0]) * 60 + time[1]) * 60 + time[2];
-    let fraction = part(&format!("{fraction:0<9}"))? / (1_000_000_000 / per_second);
-    Some(seconds * per_second + fraction)
 }

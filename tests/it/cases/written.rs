@@ -1,4 +1,5 @@
-//! A case as it is written: `events.jsonl` and `rows.jsonl`, as dataflows/README.md says.
+//! A case as it is written: `events.jsonl`, in the order in which things happen, and `rows.jsonl`, what must come out. The format is
+//! that of `dataflows/README.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use apache_avro::Schema;
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 
-use super::encode::encode;
+use super::encode::{encode, instant};
 
 /// A case.
 #[derive(Debug)]
@@ -20,28 +21,30 @@ pub(super) struct Case {
     pub(super) name: String,
     pub(super) schema_json: String,
     pub(super) steps: Vec<Step>,
-    /// The rows that must come out, sorted, byte for byte.
+    /// The rows that must come out, sorted.
     pub(super) rows: Vec<String>,
-    /// The counts that must come out.
-    pub(super) summary: BTreeMap<String, u64>,
+    /// What must become of the events: read, folded, malformed, late, too far ahead.
+    pub(super) summary: [u64; 5],
 }
 
 /// A step of a case.
 #[derive(Debug)]
 pub(super) enum Step {
     Entry(Entry),
-    /// This partition has been read to its end and stays quiet.
+    /// This partition has been read to its end, and is quiet for long enough.
     Idle(u32),
     Crash,
 }
 
 /// An entry of a partition.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) partition: u32,
     pub(super) payloads: Vec<Vec<u8>>,
     pub(super) publish_time: Option<i64>,
-    /// Whether all its payloads are events of the schema.
+    /// The newest event time in it, in milliseconds, as far as it is written as events.
+    pub(super) latest: i64,
+    /// Whether all its payloads are written as events of the schema.
     pub(super) well_formed: bool,
 }
 
@@ -51,30 +54,40 @@ impl Case {
         let of = |path: PathBuf| fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let settings: toml::Table = of(dataflow.join("dataflow.toml")).parse().expect("dataflow.toml is TOML");
         let schema_json = of(dataflow.join(settings["event"]["schema"].as_str().expect("a schema is named")));
-        let schema = Schema::parse_str(&schema_json).expect("a shipped schema parses");
         let name = format!("{}/{}", file_name(dataflow), file_name(folder));
-        let lines = |file: &str| -> Vec<String> {
-            let text = of(folder.join(file));
-            text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+        let mut reader = StepReader {
+            schema: Schema::parse_str(&schema_json).expect("a shipped schema parses"),
+            time: settings["event"].get("time").and_then(toml::Value::as_str).map(str::to_owned),
+            open: BTreeMap::new(),
+            steps: Vec::new(),
+            name: &name,
         };
-        let mut rows = lines("rows.jsonl");
+        story(&of(folder.join("events.jsonl"))).for_each(|line| reader.line(line));
+        let steps = reader.finish();
+        let text = of(folder.join("rows.jsonl"));
+        let mut rows: Vec<String> = story(&text).map(str::to_owned).collect();
         let last = rows.pop().unwrap_or_else(|| panic!("{name}: rows.jsonl has no summary"));
         let summary: BTreeMap<String, BTreeMap<String, u64>> =
-            serde_json::from_str(&last).unwrap_or_else(|e| panic!("{name}: its summary: {e}: {last}"));
+            serde_json::from_str(&last).unwrap_or_else(|e| panic!("{name}: the last line is no summary: {e}: {last}"));
+        let summary =
+            ["read", "folded", "malformed", "late", "too_far_ahead"].map(|counter| summary["summary"][counter]);
         rows.sort();
-        let mut steps = Steps { schema, name: name.clone(), pending: BTreeMap::new(), steps: Vec::new() };
-        lines("events.jsonl").iter().for_each(|line| steps.read(line));
-        let steps = steps.finish();
-        Case { dataflow: dataflow.to_owned(), steps, rows, schema_json, name, summary: summary["summary"].clone() }
+        Case { dataflow: dataflow.to_owned(), steps, rows, schema_json, summary, name }
     }
 
     /// Partitions that it has.
     pub(super) fn partitions(&self) -> u32 {
         let numbers = self.steps.iter().filter_map(|step| match step {
             Step::Entry(entry) => Some(entry.partition + 1),
-            _ => None,
+            Step::Idle(partition) => Some(partition + 1),
+            Step::Crash => None,
         });
         numbers.max().unwrap_or(1)
+    }
+
+    /// Whether it says where the run dies.
+    pub(super) fn has_crashes(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Crash))
     }
 
     /// The entries of a partition.
@@ -87,62 +100,74 @@ impl Case {
     }
 }
 
+/// The lines that are not words.
+fn story(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name().expect("a folder has a name").to_string_lossy().into_owned()
 }
 
-/// Puts the lines of `events.jsonl` together: events of a partition up to the end of their entry.
-struct Steps {
+/// Gathers entries from lines.
+struct StepReader<'a> {
     schema: Schema,
-    name: String,
-    pending: BTreeMap<u32, Entry>,
+    /// The field with the event time.
+    time: Option<String>,
+    /// What came of each partition since the end of its last entry.
+    open: BTreeMap<u32, Entry>,
     steps: Vec<Step>,
+    name: &'a str,
 }
 
-impl Steps {
-    fn read(&mut self, line: &str) {
-        let line: Map<String, Json> =
-            serde_json::from_str(line).unwrap_or_else(|e| panic!("{}, events.jsonl: {e}: {line}", self.name));
-        const KNOWN: [&str; 7] = ["partition", "event", "payload", "publish_time", "end_of_entry", "idle", "crash"];
-        let unknown = line.keys().find(|key| !KNOWN.contains(&key.as_str()));
-        assert!(unknown.is_none(), "{}: {unknown:?} in events.jsonl is none of {KNOWN:?}", self.name);
-        let number = |key: &str| line.get(key).map(|number| number.as_u64().expect("partitions are numbers") as u32);
-        if let Some(partition) = number("end_of_entry") {
-            self.steps.extend(self.pending.remove(&partition).map(Step::Entry));
-        } else if let Some(partition) = number("idle") {
-            assert!(!self.pending.contains_key(&partition), "{}: an idle line inside of an entry", self.name);
-            self.steps.push(Step::Idle(partition));
-        } else if line.contains_key("crash") {
-            assert!(self.pending.is_empty(), "{}: a crash line inside of an entry", self.name);
-            self.steps.push(Step::Crash);
-        } else {
-            self.take(number("partition").expect("an event has a partition"), &line);
+impl StepReader<'_> {
+    fn line(&mut self, line: &str) {
+        let name = self.name;
+        let json: Map<String, Json> =
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}, events.jsonl: {e}: {line}"));
+        let keys: Vec<&str> = json.keys().map(String::as_str).filter(|key| *key != "publish_time").collect();
+        let number = |key: &str| u32::try_from(json[key].as_u64().expect("a partition is a number")).unwrap();
+        match keys.as_slice() {
+            ["partition", "event" | "payload"] => self.event(number("partition"), &json),
+            ["end_of_entry"] => {
+                let entry = self.open.remove(&number("end_of_entry"));
+                self.steps
+                    .push(Step::Entry(entry.unwrap_or_else(|| panic!("{name}: an entry without events: {line}"))));
+            }
+            ["idle"] => self.between(Step::Idle(number("idle"))),
+            ["crash"] => self.between(Step::Crash),
+            _ => panic!("{name}: events.jsonl has no such line: {line}"),
         }
     }
 
-    fn take(&mut self, partition: u32, line: &Map<String, Json>) {
-        let (payload, well_formed) = match (line.get("event"), line.get("payload")) {
-            (Some(event), None) => (encode(&self.schema, event), true),
-            (None, Some(payload)) => {
-                let text = payload.as_str().expect("a payload is a text in base64");
-                (BASE64_STANDARD.decode(text).expect("a payload is a text in base64"), false)
-            }
-            _ => panic!("{}: a line has either an event or a payload", self.name),
-        };
-        let publish_time = line.get("publish_time").map(|time| time.as_i64().expect("milliseconds"));
-        let entry = self.pending.entry(partition).or_insert(Entry {
-            partition,
-            payloads: Vec::new(),
-            publish_time,
-            well_formed: true,
-        });
+    fn event(&mut self, partition: u32, json: &Map<String, Json>) {
+        let publish_time =
+            json.get("publish_time").map(|time| time.as_i64().expect("a publish time is in milliseconds"));
+        let new = || Entry { partition, publish_time, well_formed: true, ..Entry::default() };
+        let entry = self.open.entry(partition).or_insert_with(new);
         assert_eq!(entry.publish_time, publish_time, "{}: an entry is published at once", self.name);
-        entry.payloads.push(payload);
-        entry.well_formed &= well_formed;
+        if let Some(event) = json.get("event") {
+            entry.payloads.push(encode(&self.schema, event));
+            let time = self.time.iter().flat_map(|path| path.split('.')).try_fold(event, |json, part| json.get(part));
+            let time = time.filter(|_| self.time.is_some()).and_then(|time| match time {
+                Json::String(text) => Some(instant(text, 3)),
+                other => other.as_i64(),
+            });
+            entry.latest = entry.latest.max(time.unwrap_or(0));
+        } else {
+            let payload = json["payload"].as_str().expect("a payload is a text");
+            entry.payloads.push(STANDARD.decode(payload).expect("a payload is in base64"));
+            entry.well_formed = false;
+        }
+    }
+
+    fn between(&mut self, step: Step) {
+        assert!(self.open.is_empty(), "{}: {step:?} comes in the middle of an entry", self.name);
+        self.steps.push(step);
     }
 
     fn finish(mut self) -> Vec<Step> {
-        self.steps.extend(self.pending.into_values().map(Step::Entry));
+        self.steps.extend(self.open.into_values().map(Step::Entry));
         self.steps
     }
 }
