@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tracing_subscriber::filter::LevelFilter;
+
 use super::generate::generator;
 use super::run::{Edges, Shape, drive, random_name};
 use super::{Ended, Failure};
@@ -54,7 +56,7 @@ const COLUMNS_SHOWN: usize = 6;
 /// Runs the verb.
 pub(super) fn demo(args: &Args) -> Ended {
     let stoppable = stop_on_signals()?;
-    start_log("warn", LogFormat::Text);
+    start_log(LevelFilter::WARN, LogFormat::Text);
     let dataflow = lay_out(&args.dir)?;
     let plan = Arc::new(plan::load(&dataflow).map_err(Failure::Problems)?);
     let (rows, state) = (args.dir.join("out"), args.dir.join("state"));
@@ -89,14 +91,14 @@ pub(super) fn demo(args: &Args) -> Ended {
     println!("\n{summary}");
     println!("\nrows       {}", rows.join("rows").display());
     println!("snapshots  {}", state.display());
+    // As it was called, for it need not be where programs are looked for.
+    let me = std::env::args().next().unwrap_or_else(|| "minuet".to_owned());
+    let dataflow = dataflow.display();
     println!("\ntry next");
-    println!("  minuet snapshot list dir:{}", state.display());
-    println!("  minuet check {}", dataflow.display());
-    println!("  minuet gen {} --to files:events --events 1000000", dataflow.display());
-    println!(
-        "  minuet run {} --source 'files:events/*' --sink files:out --state dir:state --workers 2",
-        dataflow.display()
-    );
+    println!("  {me} snapshot list dir:{}", state.display());
+    println!("  {me} check {dataflow}");
+    println!("  {me} gen {dataflow} --to files:events --events 1000000");
+    println!("  {me} run {dataflow} --source 'files:events/*' --sink files:out --state dir:state --workers 2");
     Ok(code)
 }
 

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Error;
+use crate::error::{Error, Happened};
 use crate::plan::Problem;
 
 /// Minute aggregates of event streams, exactly once.
@@ -78,6 +78,9 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(Failure::Error(error)) => {
             eprintln!("minuet: {error}");
+            if error.happened == Happened::Unknown {
+                eprintln!("minuet: it may have happened all the same; starting again is safe");
+            }
             error.exit_code()
         }
         Err(Failure::Problems(problems)) => {

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tracing_subscriber::filter::LevelFilter;
+
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::{Ended, Failure, wall_clock};
 use crate::cluster::{Begin, Outcome, Stoppable, begin, launch, stop_on_signals};
@@ -49,9 +51,9 @@ pub struct Args {
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
-    /// What to log: error, warn, info, debug.
+    /// What to log: off, error, warn, info, debug, trace.
     #[arg(long, value_name = "LEVEL", default_value = "warn", env = "MINUET_LOG")]
-    pub log: String,
+    pub log: LevelFilter,
     /// How log lines are written.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -74,7 +76,7 @@ pub(super) struct Shape {
 /// Runs the verb.
 pub(super) fn run(args: &Args) -> Ended {
     let stoppable = stop_on_signals()?;
-    start_log(&args.log, args.log_format);
+    start_log(args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
     let edges = Edges {
         source: Arc::new(Files::open(&args.source.0)?),
@@ -93,6 +95,12 @@ pub(super) fn run(args: &Args) -> Ended {
         println!("{}", serde_json::json!({ "summary": summary }));
     } else {
         println!("{summary}");
+        if summary.read > summary.folded {
+            println!("rejects, the first of each minute with their reason: {}", args.sink.0.join("rejects").display());
+        }
+        if code != 0 {
+            println!("stopped; the same command goes on from the newest commit");
+        }
     }
     Ok(code)
 }

@@ -148,18 +148,18 @@ impl Flusher {
     /// Hands everything stamped up to `commit` to the sink.
     fn write(&mut self, commit: Epoch, layout: &Layout) {
         let later = self.waiting.split_off(&(commit + 1));
-        let due = std::mem::replace(&mut self.waiting, later);
+        let mut due = std::mem::replace(&mut self.waiting, later);
         let Some(last) = due.last_key_value() else { return };
         let mut writing =
             Writing { capability: last.1.capability.delayed(&commit), unanswered: 0, totals: Totals::default() };
-        let mut lanes: BTreeMap<u32, Vec<&[u64]>> = BTreeMap::new();
         let mut rejects: BTreeMap<u32, Vec<Reject>> = BTreeMap::new();
+        for rejected in due.values_mut().flat_map(|waiting| waiting.rejects.drain(..)) {
+            rejects.entry(rejected.partition).or_default().push(rejected.reject);
+        }
+        let mut lanes: BTreeMap<u32, Vec<&[u64]>> = BTreeMap::new();
         for waiting in due.values() {
             for partial in waiting.rows.iter().flat_map(|batch| record::records(&batch.words)) {
                 lanes.entry(lane(record::hash(partial), self.lanes)).or_default().push(partial);
-            }
-            for rejected in &waiting.rejects {
-                rejects.entry(rejected.partition).or_default().push(rejected.reject.clone());
             }
         }
         for (lane, mut partials) in lanes {

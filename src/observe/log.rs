@@ -1,6 +1,6 @@
 //! The log: on standard error, as text or as JSON.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -12,10 +12,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log at a level (`error`, `warn`, `info`, `debug`, or a filter per module).
-pub fn start_log(level: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+/// Starts the log at a level.
+pub fn start_log(level: LevelFilter, format: LogFormat) {
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
     // A second start (in tests) leaves the first one as it is.
     let _ = match format {
         LogFormat::Text => log.with_ansi(false).try_init(),

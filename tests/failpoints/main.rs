@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use harness::{Dice, Pipeline, Running, WORKERS, dataflow, demand_rows, generate, scratch};
 
 /// The steps, in the order in which a commit goes through them.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "rows-tmp-written",
     "rows-synced",
     "rows-renamed",
     "rejects-tmp-written",
+    "rejects-synced",
     "rejects-renamed",
     "part-stored",
     "manifest-linked",

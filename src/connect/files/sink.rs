@@ -70,8 +70,8 @@ impl Sink for FileSink {
         let owner = self.files.fence.owner()?;
         match (found, &owner, rows.first()) {
             (_, _, Some((_, name))) if commit.is_none() => Err(Error::configuration(format!(
-                "the sink folder {} holds rows already ({name}), but the state knows of none: name another folder, remove this \
-                 one, or name the --state these rows belong to",
+                "the sink folder {} holds rows already ({name}), but the state knows of none: name another folder, or the \
+                 --state these rows belong to, or start empty and remove them with --fresh",
                 dir.display()
             ))),
             (Some(found), Some(owner), _) if !owner.is_kin(&Owner::of(found)) => Err(self.files.fence.foreign(owner)),

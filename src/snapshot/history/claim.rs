@@ -31,7 +31,7 @@ impl History {
                 return Err(self.superseded(manifest, found.as_deref()));
             }
         }
-        // From here on the manifest may be stored, so a failure leaves that open: the caller tries again.
+        // From here on the manifest may be stored, so a failure leaves that open: the run ends, and the next one finds out.
         let sequences = self.sequences().map_err(Error::ambiguous)?;
         if sequences.last().is_some_and(|&newest| newest > manifest.sequence) {
             if put && !sequences.contains(&(manifest.sequence + 1)) {

@@ -162,7 +162,7 @@ fn rows_that_the_state_does_not_know_are_refused() {
     assert_eq!(error.fault, Fault::Configuration);
     let message = error.to_string();
     assert!(message.contains("0029333341-002.jsonl"), "{message}");
-    assert!(message.contains("name another folder, remove this one"), "{message}");
+    assert!(message.contains("name another folder, or the --state"), "{message}");
 }
 
 #[test]
