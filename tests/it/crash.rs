@@ -48,9 +48,13 @@ fn live(calm: &Undisturbed, place: &Path, dice: &mut Dice) -> usize {
     let pipeline = Pipeline::new(&calm.dataflow, calm.source.clone(), place);
     let latest = (calm.took.as_millis() as u64).clamp(KILL_AFTER.start + 10, KILL_AFTER.end);
     let mut kills = 0;
+    let mut last = None;
     let mut story = Vec::new();
     loop {
-        let workers = dice.one_of(&WORKERS);
+        // Another number than the last time: state must move at every restart.
+        let others: Vec<usize> = WORKERS.into_iter().filter(|workers| Some(workers) != last.as_ref()).collect();
+        let workers = dice.one_of(&others);
+        last = Some(workers);
         let mut running = pipeline.start(workers);
         let patience = dice.between(KILL_AFTER.start, latest);
         if kills < KILLS_PER_LIFE && !running.ends_within(Duration::from_millis(patience)) {
