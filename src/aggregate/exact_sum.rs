@@ -238,7 +238,8 @@ impl ExactSum {
         match self.to_parts().as_slice() {
             [] => Some((0.0, 0.0)),
             [hi] => Some((*hi, 0.0)),
-            [hi, lo] => Some((*hi, *lo)),
+            // An infinity begins a sum that is past the range of pairs.
+            [hi, lo] if hi.is_finite() => Some((*hi, *lo)),
             _ => None,
         }
     }

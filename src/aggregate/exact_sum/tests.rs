@@ -42,6 +42,8 @@ pub(in crate::aggregate) fn finite() -> impl Strategy<Value = f64> {
         f64::MAX,
         -f64::MAX,
         f64::MIN_POSITIVE,
+        BEYOND,
+        -BEYOND,
         5e-324,
         -5e-324,
         1.0,
@@ -120,6 +122,18 @@ fn a_sum_may_leave_the_range_and_come_back() {
     assert_eq!(ExactSum::from_parts(&many.to_parts()), Some(many.clone()));
     (0..1_000).for_each(|_| many.add(f64::MAX));
     assert_eq!((many.value(), many.as_pair()), (Some(0.0), Some((0.0, 0.0))));
+}
+
+#[test]
+fn a_whole_multiple_of_the_largest_power_is_no_pair() {
+    for times in [1, 2, 3] {
+        let sum = sum_of(&vec![BEYOND; times]);
+        assert_eq!(sum.as_pair(), None, "{times}");
+        let mut back = ExactSum::from_parts(&sum.to_parts()).expect("its own parts");
+        assert_eq!(back, sum);
+        (0..times).for_each(|_| back.add(-BEYOND));
+        assert_eq!((back.value(), back.as_pair()), (Some(0.0), Some((0.0, 0.0))));
+    }
 }
 
 #[test]
