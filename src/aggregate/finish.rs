@@ -43,7 +43,8 @@ pub struct FinishedRow {
 struct DoesNotFit;
 
 impl Layout {
-    /// The row of one partial record. An average is the exact sum, rounded to a double, divided by the count.
+    /// The row of one partial record. An average is the exact sum, rounded to a double, divided by the count
+    /// (of decimals, by the power of ten of their scale before).
     pub fn finish(&self, partial: &[u64]) -> FinishedRow {
         let fixed = PARTIAL_HEADER_WORDS + self.state_words();
         let Some(words) = partial.get(PARTIAL_HEADER_WORDS..fixed) else {
@@ -118,7 +119,7 @@ impl Layout {
             Kind::Float => state.float_sum(at, self.pair_lo(field, at)).value(),
             Kind::Decimal { scale } => {
                 let fits = state.words[at + 2] == 0;
-                fits.then(|| join(&state.words[at..]) as f64 / 10_f64.powi(scale.cast_signed()))
+                fits.then(|| join(&state.words[at..]) as f64 / 10_i128.pow(scale) as f64)
             }
             Kind::Integer | Kind::Text => Some(join(&state.words[at..]) as f64),
         }

@@ -19,7 +19,7 @@ impl Layout {
         let at = At { time: event[3].cast_signed(), order: event[4] };
         let present = event[5];
         let inputs = &event[EVENT_HEADER_WORDS..EVENT_HEADER_WORDS + self.input_words()];
-        state[0] += 1;
+        state[0] = state[0].wrapping_add(1);
         for run in &self.runs {
             fold_run(run, present >> run.bit, &inputs[run.input..run.input + run.len], state, heap);
         }

@@ -73,7 +73,13 @@ impl OpenTables {
                 let minute = record::minute(record);
                 let place = match current {
                     Some((known, place)) if known == minute => place,
-                    _ => self.place(stamp, minute),
+                    _ => {
+                        // A table that is left is tidied: batches may all end in the same minute. Its rows stay where they are.
+                        if let Some((_, left)) = current {
+                            self.tables[left].tidy(&self.layout);
+                        }
+                        self.place(stamp, minute)
+                    }
                 };
                 current = Some((minute, place));
                 let id = self.sources.intern(record::hash(record), record::source(record, fixed));
@@ -148,6 +154,7 @@ impl OpenTables {
             let (state, heap) = self.tables[into].state_mut(place);
             self.layout.merge(table.state(row), state, heap);
         }
+        self.tables[into].tidy(&self.layout);
         self.tables[from] = table;
         self.drop_table(from);
     }

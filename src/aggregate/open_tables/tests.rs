@@ -211,6 +211,18 @@ fn memory_is_used_again() {
 }
 
 #[test]
+fn dead_texts_of_a_table_that_batches_do_not_end_with_are_bounded() {
+    let mut tables = OpenTables::new(Arc::new(dataflow()));
+    for order in 0..20_000u64 {
+        let text = Some("x".repeat(order as usize % 97));
+        let mut batch = Event { text, ..event("a", 10, order) }.record();
+        batch.extend(event("a", 11, order).record());
+        tables.fold(10, &batch);
+    }
+    assert!(tables.bytes() < 600_000, "{}", tables.bytes());
+}
+
+#[test]
 fn dead_texts_are_bounded() {
     let layout = Arc::new(dataflow());
     let mut tables = OpenTables::new(layout.clone());
