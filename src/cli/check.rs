@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Ended, Failure};
+use super::{Ended, Failure, answer};
 use crate::error::Error;
 use crate::plan;
 
@@ -21,10 +21,10 @@ pub struct Args {
 /// Runs the verb.
 pub(super) fn check(args: &Args) -> Ended {
     match plan::load(&args.dataflow) {
-        Ok(plan) if args.json => println!("{}", serde_json::json!({ "plan": plan.describe()? })),
-        Ok(plan) => println!("{}", plan.describe()?),
+        Ok(plan) if args.json => answer(serde_json::json!({ "plan": plan.describe()? }))?,
+        Ok(plan) => answer(plan.describe()?)?,
         Err(problems) if args.json => {
-            println!("{}", serde_json::json!({ "problems": problems }));
+            answer(serde_json::json!({ "problems": problems }))?;
             return Ok(Error::configuration("").exit_code());
         }
         Err(problems) => return Err(Failure::Problems(problems)),

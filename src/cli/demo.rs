@@ -8,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::generate::generator;
 use super::run::{Edges, Shape, drive, random_name};
-use super::{Ended, Failure};
+use super::{Ended, Failure, answer};
 use crate::cluster::{Begin, stop_on_signals};
 use crate::connect::files::{FileSink, FolderStore};
 use crate::connect::generate::{Extent, Generated, Pace, Spec};
@@ -70,10 +70,10 @@ pub(super) fn demo(args: &Args) -> Ended {
         ..Spec::default()
     };
     if !args.json {
-        println!(
+        answer(format_args!(
             "{} sources, {} events a second of event time, {} minutes, {} workers",
             spec.sources, spec.rate, args.minutes, args.workers
-        );
+        ))?;
     }
     let edges = Edges {
         source: Arc::new(Generated::new(generator(&plan, spec)?, Pace::Flat)?),
@@ -84,21 +84,20 @@ pub(super) fn demo(args: &Args) -> Ended {
     let shape = Shape { workers: args.workers, keep: MANIFESTS_KEPT_DEFAULT.get(), begin };
     let (code, summary) = drive(&plan, edges, shape, &stoppable)?;
     if args.json {
-        println!("{}", serde_json::json!({ "summary": summary }));
+        answer(serde_json::json!({ "summary": summary }))?;
         return Ok(code);
     }
-    print!("\n{}", newest_rows(&rows.join("rows"))?);
-    println!("\n{summary}");
-    println!("\nrows       {}", rows.join("rows").display());
-    println!("snapshots  {}", state.display());
+    answer(format_args!("\n{}\n{summary}\n", newest_rows(&rows.join("rows"))?))?;
+    answer(format_args!("rows       {}\nsnapshots  {}", rows.join("rows").display(), state.display()))?;
     // As it was called, for it need not be where programs are looked for.
     let me = std::env::args().next().unwrap_or_else(|| "minuet".to_owned());
     let dataflow = dataflow.display();
-    println!("\ntry next");
-    println!("  {me} snapshot list dir:{}", state.display());
-    println!("  {me} check {dataflow}");
-    println!("  {me} gen {dataflow} --to files:events --events 1000000");
-    println!("  {me} run {dataflow} --source 'files:events/*' --sink files:out --state dir:state --workers 2");
+    answer(format_args!(
+        "\ntry next\n  {me} snapshot list dir:{}\n  {me} check {dataflow}\n  \
+         {me} gen {dataflow} --to files:events --events 1000000\n  \
+         {me} run {dataflow} --source 'files:events/*' --sink files:out --state dir:state --workers 2",
+        state.display()
+    ))?;
     Ok(code)
 }
 

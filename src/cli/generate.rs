@@ -1,11 +1,12 @@
 //! `minuet gen`: seeded events for a dataflow's schema.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::Args;
 
+use super::{answer, say};
 use crate::connect::generate::{
     Extent, Format, Generator, Spec, Summary, parse_duration, parse_time, to_folder, to_stream,
 };
@@ -161,12 +162,12 @@ pub fn run(args: &GenArgs) -> Result<()> {
     match place {
         Place::Stream => {
             let summary = to_stream(&generator, &mut io::stdout().lock(), args.format)?;
-            say(&mut io::stderr().lock(), &summary, args.json)
+            say(&mut io::stderr().lock(), written(&summary, args.json)?)
         }
         Place::Folder(folder) => {
             let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
             let summary = to_folder(&generator, folder, args.format, args.force, threads)?;
-            say(&mut io::stdout().lock(), &summary, args.json)
+            answer(written(&summary, args.json)?)
         }
     }
 }
@@ -188,16 +189,11 @@ impl<'a> Place<'a> {
     }
 }
 
-fn say(out: &mut dyn Write, summary: &Summary, as_json: bool) -> Result<()> {
-    let text = if as_json {
-        serde_json::to_string(summary).map_err(|error| Error::bug(format!("writing a summary: {error}")))?
-    } else {
-        readable(summary)
-    };
-    match writeln!(out, "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::outside("writing the summary", error)),
-        _ => Ok(()),
+fn written(summary: &Summary, as_json: bool) -> Result<String> {
+    if as_json {
+        return serde_json::to_string(summary).map_err(|error| Error::bug(format!("writing a summary: {error}")));
     }
+    Ok(readable(summary))
 }
 
 fn readable(summary: &Summary) -> String {
@@ -290,9 +286,7 @@ mod tests {
         let expected = "events  10 (3 out of order, 2 late, 1 malformed)\nbytes   130\nrate    20 events/s in 0.50 s\n\
                         files   d/part-00000.events … d/part-00001.events";
         assert_eq!(readable(&summary), expected);
-        let mut json = Vec::new();
-        say(&mut json, &summary, true).unwrap();
-        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&written(&summary, true).unwrap()).unwrap();
         assert_eq!((&json["events"], &json["bytes_written"]), (&10.into(), &130.into()));
     }
 }

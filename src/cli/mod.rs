@@ -7,6 +7,8 @@ mod place;
 mod run;
 mod snapshot;
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -91,6 +93,19 @@ pub fn main() -> ExitCode {
             Error::configuration("").exit_code()
         }
     })
+}
+
+/// Writes a text and a line end. A reader that has gone away, as `head` does, has read enough: that is no error.
+pub(crate) fn say(out: &mut dyn Write, text: impl fmt::Display) -> Result<(), Error> {
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::outside("writing the answer", cause)),
+        _ => Ok(()),
+    }
+}
+
+/// The same, to standard output.
+pub(crate) fn answer(text: impl fmt::Display) -> Result<(), Error> {
+    say(&mut io::stdout().lock(), text)
 }
 
 /// The time of day, for everything below that is handed a clock.

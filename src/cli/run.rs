@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::place::{SinkPlace, SourcePlace, StatePlace};
-use super::{Ended, Failure, wall_clock};
+use super::{Ended, Failure, answer, wall_clock};
 use crate::cluster::{Begin, Outcome, Stoppable, begin, launch, stop_on_signals};
 use crate::connect::Keeper;
 use crate::connect::files::{FileSink, Files, FolderStore};
@@ -92,14 +92,15 @@ pub(super) fn run(args: &Args) -> Ended {
     let (code, summary) =
         drive(&plan, edges, Shape { workers: args.workers, keep: args.keep.get(), begin }, &stoppable)?;
     if args.json {
-        println!("{}", serde_json::json!({ "summary": summary }));
+        answer(serde_json::json!({ "summary": summary }))?;
     } else {
-        println!("{summary}");
+        answer(summary)?;
         if summary.read > summary.folded {
-            println!("rejects, the first of each minute with their reason: {}", args.sink.0.join("rejects").display());
+            let rejects = args.sink.0.join("rejects");
+            answer(format_args!("rejects, the first of each minute with their reason: {}", rejects.display()))?;
         }
         if code != 0 {
-            println!("stopped; the same command goes on from the newest commit");
+            answer("stopped; the same command goes on from the newest commit")?;
         }
     }
     Ok(code)

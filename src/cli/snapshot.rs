@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::Ended;
 use super::place::StatePlace;
+use super::{Ended, answer};
 use crate::connect::files::FolderStore;
 use crate::error::{Error, Result};
 use crate::limits::MINUTE_MS;
@@ -55,9 +55,9 @@ pub(super) fn snapshot(args: &Args) -> Ended {
         What::List(common) => {
             let summaries = history(common)?.summaries()?;
             if common.json {
-                println!("{}", serde_json::json!({ "manifests": summaries }));
+                answer(serde_json::json!({ "manifests": summaries }))?;
             } else {
-                print!("{}", table(&summaries));
+                answer(table(&summaries).trim_end())?;
             }
             Ok(0)
         }
@@ -72,9 +72,9 @@ pub(super) fn snapshot(args: &Args) -> Ended {
             };
             let shown = history.show(sequence)?.ok_or_else(none)?;
             if common.json {
-                println!("{}", serde_json::json!(shown));
+                answer(serde_json::json!(shown))?;
             } else {
-                print!("{}", told(&shown));
+                answer(told(&shown).trim_end())?;
             }
             Ok(0)
         }
@@ -90,12 +90,12 @@ fn verify(common: &Common) -> Ended {
             .iter()
             .map(|finding| serde_json::json!({ "sequence": finding.sequence, "problem": finding.problem }))
             .collect();
-        println!("{}", serde_json::json!({ "manifests": manifests, "problems": problems }));
+        answer(serde_json::json!({ "manifests": manifests, "problems": problems }))?;
     } else {
         for Finding { problem, .. } in &findings {
-            println!("{problem}");
+            answer(problem)?;
         }
-        println!("{manifests} manifests read, {} problems found", findings.len());
+        answer(format_args!("{manifests} manifests read, {} problems found", findings.len()))?;
     }
     Ok(if findings.is_empty() { 0 } else { Error::data("").exit_code() })
 }

@@ -1,6 +1,6 @@
 //! The files of a dataflow's folder, read with bounds.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
@@ -40,6 +40,11 @@ pub(super) fn name(dir: &Path, problems: &mut Problems) -> Option<String> {
 pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<String> {
     let mut bytes = Vec::new();
     let most = DATAFLOW_FILE_BYTES_MAX as u64;
+    // Looked at before it is opened: opening a pipe waits for somebody to write.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        problems.add("", "something that is no plain file", "a file of text");
+        return None;
+    }
     let read = File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         problems.add("", format!("no file that can be read ({error})"), "a file of text");

@@ -283,6 +283,39 @@ fn a_wrong_command_line_ends_with_two() {
 }
 
 #[test]
+fn a_pipe_in_place_of_a_file_is_refused_and_waits_for_nobody() {
+    let place = scratch();
+    let copy = copied("sensors", place.path());
+    let pipe = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status().expect("mkfifo can be run");
+        assert!(made.success());
+    };
+    let source = place.path().join("stuck.events");
+    pipe(&source);
+    Pipeline::new(&copy, source.display().to_string(), place.path())
+        .run(1)
+        .demand(CONFIGURATION)
+        .demand_words(&["stuck.events", "plain file"]);
+    fs::remove_file(copy.join("dataflow.toml")).unwrap();
+    pipe(&copy.join("dataflow.toml"));
+    Running::start(minuet(["check"]).arg(&copy))
+        .end()
+        .demand(CONFIGURATION)
+        .demand_words(&["dataflow.toml", "plain file"]);
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let mut child = minuet(["check"])
+        .arg(dataflow("sensors"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program can be run");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
 fn a_missing_dataflow_or_file_is_named() {
     let place = scratch();
     let nowhere = place.path().join("no-such-dataflow");

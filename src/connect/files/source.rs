@@ -129,11 +129,12 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>> {
 
 fn look_at(name: String, path: PathBuf) -> Result<SourceFile> {
     let failed = |cause| Error::outside(format!("looking at {}", path.display()), cause);
-    let mut file = File::open(&path).map_err(failed)?;
-    let meta = file.metadata().map_err(failed)?;
+    // Looked at before it is opened: opening a pipe waits for somebody to write.
+    let meta = std::fs::metadata(&path).map_err(failed)?;
     if !meta.is_file() {
         return Err(Error::configuration(format!("{} is not a plain file", path.display())));
     }
+    let mut file = File::open(&path).map_err(failed)?;
     let mut first = Vec::new();
     (&mut file).take(MAGIC.len() as u64).read_to_end(&mut first).map_err(failed)?;
     let kind = if first == MAGIC {
