@@ -30,6 +30,9 @@ pub struct Args {
     /// Minutes of event time, at 50,000 events a second.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_440))]
     pub minutes: u32,
+    /// How many times faster than the clock events come, as from a live source; as fast as they are read unless given.
+    #[arg(long, value_name = "TIMES")]
+    pub speed: Option<f64>,
     /// The seed of the events.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -76,7 +79,7 @@ pub(super) fn demo(args: &Args) -> Ended {
         ))?;
     }
     let edges = Edges {
-        source: Arc::new(Generated::new(generator(&plan, spec)?, Pace::Flat)?),
+        source: Arc::new(Generated::new(generator(&plan, spec)?, args.speed.map_or(Pace::Flat, Pace::Speed))?),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&state)?),
     };

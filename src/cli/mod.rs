@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Demo(args) => demo::demo(&args),
         Verb::Check(args) => check::check(&args),
-        Verb::Gen(args) => generate::run(&args).map(|()| 0).map_err(Failure::from),
+        Verb::Gen(args) => generate::run(&args),
         Verb::Snapshot(args) => snapshot::snapshot(&args),
     };
     ExitCode::from(match ended {

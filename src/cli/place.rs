@@ -1,4 +1,4 @@
-//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`.
+//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`, `-`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +14,15 @@ pub struct SinkPlace(pub PathBuf);
 /// `dir:DIR` of the state.
 #[derive(Clone, Debug)]
 pub struct StatePlace(pub PathBuf);
+
+/// `files:DIR` or `-` of generated events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPlace {
+    /// Standard output.
+    Stream,
+    /// A folder.
+    Folder(PathBuf),
+}
 
 fn after<'a>(text: &'a str, scheme: &str, what: &str) -> Result<&'a str, String> {
     match text.split_once(':') {
@@ -43,5 +52,32 @@ impl FromStr for StatePlace {
 
     fn from_str(text: &str) -> Result<Self, String> {
         after(text, "dir", "DIR").map(|dir| StatePlace(dir.into()))
+    }
+}
+
+impl FromStr for TargetPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "-" {
+            return Ok(TargetPlace::Stream);
+        }
+        let folder = after(text, "files", "DIR, or - for standard output");
+        folder.map(|dir| TargetPlace::Folder(dir.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_folder_or_standard_output() {
+        assert_eq!("files:a/b".parse(), Ok(TargetPlace::Folder("a/b".into())));
+        assert_eq!("-".parse(), Ok(TargetPlace::Stream));
+        for text in ["", "a/b", "files:", "s3:bucket"] {
+            let error = text.parse::<TargetPlace>().expect_err("it is no place");
+            assert!(error.contains("files:DIR"), "{error}");
+        }
     }
 }

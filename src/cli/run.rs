@@ -9,8 +9,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::{Ended, Failure, answer, wall_clock};
 use crate::cluster::{Begin, Outcome, Stoppable, begin, launch, stop_on_signals};
-use crate::connect::Keeper;
 use crate::connect::files::{FileSink, Files, FolderStore};
+use crate::connect::{Keeper, random_number};
 use crate::dataflow::Job;
 use crate::dataflow::edges::{Sink, Source};
 use crate::error::Error;
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args) -> Ended {
         answer(serde_json::json!({ "summary": summary }))?;
     } else {
         answer(summary)?;
-        if summary.read > summary.folded {
+        if summary.counters.read > summary.counters.folded {
             let rejects = args.sink.0.join("rejects");
             answer(format_args!("rejects, the first of each minute with their reason: {}", rejects.display()))?;
         }
@@ -146,8 +146,5 @@ pub(super) fn drive(
 
 /// A name that no other run has: 128 random bits.
 pub(super) fn random_name() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    // The standard library seeds every such hasher from the system's random numbers.
-    let number = || std::collections::hash_map::RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", number(), number())
+    format!("{:016x}{:016x}", random_number(), random_number())
 }

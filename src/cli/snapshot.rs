@@ -9,9 +9,9 @@ use super::place::StatePlace;
 use super::{Ended, answer};
 use crate::connect::files::FolderStore;
 use crate::error::{Error, Result};
-use crate::limits::MINUTE_MS;
+use crate::observe::{balance, committed};
 use crate::snapshot::{Finding, History, Shown, Store, Summary};
-use crate::time::{Epoch, FIRST_EPOCH, LAST_EPOCH, utc};
+use crate::time::utc;
 
 /// Look at the snapshots of a pipeline.
 #[derive(Debug, clap::Args)]
@@ -124,16 +124,6 @@ fn history(common: &Common) -> Result<History> {
     Ok(History::new(Arc::new(store), pipeline))
 }
 
-/// A commit epoch for people.
-fn minute(commit: Option<Epoch>) -> String {
-    match commit {
-        None => "nothing yet".into(),
-        Some(FIRST_EPOCH) => "genesis".into(),
-        Some(LAST_EPOCH) => "end of input".into(),
-        Some(minute) => utc(minute.cast_signed() * MINUTE_MS)[..16].into(),
-    }
-}
-
 fn table(summaries: &[Summary]) -> String {
     let mut text = format!(
         "{:>9}  {:>7}  {:<16}  {:<19}  {:>5}  {:>9}  {:>12}  {:>12}\n",
@@ -148,7 +138,7 @@ fn table(summaries: &[Summary]) -> String {
             "{:>9}  {:>7}  {:<16}  {:<19}  {:>5}  {:>9}  {:>12}  {:>12}\n",
             summary.sequence,
             summary.attempt,
-            minute(summary.commit),
+            committed(summary.commit),
             utc(summary.written_at),
             summary.parts,
             summary.partials,
@@ -161,29 +151,20 @@ fn table(summaries: &[Summary]) -> String {
 
 fn told(shown: &Shown) -> String {
     let manifest = &shown.manifest;
-    let next: Vec<String> = manifest.next.iter().map(|epoch| minute(Some(*epoch))).collect();
+    let next: Vec<String> = manifest.next.iter().map(|epoch| committed(Some(*epoch))).collect();
     let mut text = format!(
         "pipeline   {}\nmanifest   {}\nattempt    {} by {}\ncommitted  {}\nnext       {}\nwritten    {}\nrows       {}\nplan       {}\n",
         manifest.pipeline,
         manifest.sequence,
         manifest.attempt,
         manifest.owner,
-        minute(manifest.commit),
+        committed(manifest.commit),
         if next.is_empty() { "none: the input has ended".into() } else { next.join(", ") },
         utc(manifest.written_at),
         manifest.totals.rows,
         manifest.plan
     );
-    let counters = &shown.counters;
-    text.push_str(&format!(
-        "read       {} {} folded {} + malformed {} + late {} + too far ahead {}\n",
-        counters.read,
-        if shown.balanced { "=" } else { "is NOT" },
-        counters.folded,
-        counters.malformed,
-        counters.late,
-        counters.too_far_ahead
-    ));
+    text.push_str(&format!("events     {}\n", balance(&shown.counters)));
     for cut in &manifest.cut {
         let time = cut.max_time.map_or("no event yet".into(), utc);
         let end = if cut.ended { ", ended" } else { "" };

@@ -3,10 +3,13 @@
 //! ```text
 //!  files/    partitions are files, rows go into a folder, snapshots into another
 //!  generate/ entries made from a seed: a source only
-//!  memory/   the same in memory, with faults on demand: for tests and the simulator
+//!  memory/   the same in memory, with faults on demand, for tests
 //! ```
 //! Each holds the same file names (`source`, `sink`, `store`), so knowing one is knowing all. What blocks runs on a thread
 //! behind [`outlet::ThreadOutlet`]; [`Keeper`] puts a pipeline's history behind either kind.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 
 mod archive;
 pub mod files;
@@ -18,6 +21,11 @@ pub use archive::Keeper;
 
 #[cfg(test)]
 mod store_contract;
+
+/// A random number: the standard library seeds its hashers from the system's.
+pub fn random_number() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
 
 /// A named step at which a test may end the process (`FAILPOINTS=rows-renamed=return`); nothing unless the feature
 /// `failpoints` is on. `return` aborts, as a power cut would; the other actions are those of the `fail` crate.

@@ -14,7 +14,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 use timely::progress::frontier::MutableAntichain;
 
-use super::build::{Job, LateWake, passed};
+use super::build::{Job, LateWake};
 use super::control::Control;
 use super::edges::{Keep, LedgerLine, Outlet, Write};
 use super::flush::Flushed;
@@ -130,7 +130,7 @@ impl Committer {
             wake,
             step: Step::Gathering,
             ticket: 0,
-            schedule: Schedule { committed: manifest.commit, next: manifest.next.clone() },
+            schedule: Schedule::restored(manifest.commit, &manifest.next)?,
             manifest,
             cuts: BTreeMap::new(),
             totals: BTreeMap::new(),
@@ -146,10 +146,8 @@ impl Committer {
         loop {
             match std::mem::replace(&mut self.step, Step::Gathering) {
                 Step::Gathering => {
-                    let Some(commit) = self.schedule.next.first().copied() else { break };
-                    if !passed(frontiers, commit) {
-                        break;
-                    }
+                    let slowest = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
+                    let Some(commit) = self.schedule.due(slowest) else { break };
                     let manifest = self.gather(commit, frontiers[CUTS].frontier().first().copied());
                     self.ticket += 1;
                     let (attempt, lines) = (manifest.attempt, self.ledger(&manifest));

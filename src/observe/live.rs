@@ -7,9 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Progress;
-use super::summary::grouped;
-use crate::limits::MINUTE_MS;
-use crate::time::{Clock, LAST_EPOCH};
+use super::summary::{committed, grouped};
+use crate::time::Clock;
 
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -57,15 +56,11 @@ impl Drop for LiveLine {
 fn line(progress: &Progress, rate: f64, now: i64) -> String {
     let manifest = progress.newest();
     let counters = manifest.counters();
-    let minute = match manifest.commit {
-        None | Some(0) => "none yet".to_owned(),
-        Some(LAST_EPOCH) => "all".to_owned(),
-        Some(minute) => crate::time::utc(minute.cast_signed() * MINUTE_MS)[..16].to_owned(),
-    };
     let rejects = counters.malformed + counters.late + counters.too_far_ahead;
     format!(
-        "{} events/s | closed {minute} | rows {} | rejects {} | last commit {:.1} s ago",
+        "{} events/s | closed {} | rows {} | rejects {} | last commit {:.1} s ago",
         grouped(rate as u64),
+        committed(manifest.commit),
         grouped(manifest.totals.rows),
         grouped(rejects),
         progress.commit_age(now) as f64 / 1_000.0

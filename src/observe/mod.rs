@@ -8,4 +8,4 @@ mod summary;
 pub use live::LiveLine;
 pub use log::{LogFormat, start_log};
 pub use progress::Progress;
-pub use summary::Summary;
+pub use summary::{Summary, balance, committed};

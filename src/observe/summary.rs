@@ -5,30 +5,19 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Progress;
+use crate::limits::MINUTE_MS;
+use crate::snapshot::{Counters, Totals};
+use crate::time::{Epoch, FIRST_EPOCH, LAST_EPOCH, utc};
 
 /// The sums of the newest manifest: of the whole pipeline, whatever number of runs it took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Events read.
-    pub read: u64,
-    /// Events in rows.
-    pub folded: u64,
-    /// Events that could not be decoded.
-    pub malformed: u64,
-    /// Events whose minute was closed.
-    pub late: u64,
-    /// Events too far past their publish time.
-    pub too_far_ahead: u64,
-    /// Null values of selected fields.
-    pub nulls: u64,
-    /// NaN and infinite values of selected fields.
-    pub non_finite: u64,
-    /// Rows written.
-    pub rows: u64,
-    /// The sum of their counts.
-    pub counted: u64,
-    /// Sums in them that did not fit their column.
-    pub overflows: u64,
+    /// What became of all events.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// What all rows come to.
+    #[serde(flatten)]
+    pub totals: Totals,
     /// How often the wall clock declared a partition idle.
     pub idle_decisions: u64,
     /// Commits of this run.
@@ -41,18 +30,9 @@ impl Summary {
     /// The summary at the newest commit.
     pub fn of(progress: &Progress) -> Self {
         let manifest = progress.newest();
-        let counters = manifest.counters();
         Summary {
-            read: counters.read,
-            folded: counters.folded,
-            malformed: counters.malformed,
-            late: counters.late,
-            too_far_ahead: counters.too_far_ahead,
-            nulls: counters.nulls,
-            non_finite: counters.non_finite,
-            rows: manifest.totals.rows,
-            counted: manifest.totals.counted,
-            overflows: manifest.totals.overflows,
+            counters: manifest.counters(),
+            totals: manifest.totals,
             idle_decisions: manifest.cut.iter().map(|cut| cut.idle_decisions).sum(),
             commits: progress.commits(),
             attempt: manifest.attempt,
@@ -62,28 +42,42 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sum = self.folded + self.malformed + self.late + self.too_far_ahead;
-        let sign = if sum == self.read { "=" } else { "is NOT" };
-        writeln!(
-            f,
-            "read {} {sign} folded {} + malformed {} + late {} + too far ahead {}",
-            grouped(self.read),
-            grouped(self.folded),
-            grouped(self.malformed),
-            grouped(self.late),
-            grouped(self.too_far_ahead)
-        )?;
-        write!(f, "rows {}", grouped(self.rows))?;
-        if self.rows > 0 {
-            write!(f, " ({:.1} events in each)", self.counted as f64 / self.rows as f64)?;
+        let Totals { rows, counted, overflows } = self.totals;
+        writeln!(f, "{}", balance(&self.counters))?;
+        write!(f, "rows {}", grouped(rows))?;
+        if rows > 0 {
+            write!(f, " ({:.1} events in each)", counted as f64 / rows as f64)?;
         }
-        if self.overflows > 0 {
-            write!(f, "; {} sums did not fit their column and are null", grouped(self.overflows))?;
+        if overflows > 0 {
+            write!(f, "; {} sums did not fit their column and are null", grouped(overflows))?;
         }
         if self.idle_decisions > 0 {
             write!(f, "; partitions declared idle {} times", grouped(self.idle_decisions))?;
         }
         write!(f, "; commits {} in run {}", grouped(self.commits), self.attempt)
+    }
+}
+
+/// What became of the events, as a sum that is right or says that it is not.
+pub fn balance(counters: &Counters) -> String {
+    format!(
+        "read {} {} folded {} + malformed {} + late {} + too far ahead {}",
+        grouped(counters.read),
+        if counters.balanced() { "=" } else { "is NOT" },
+        grouped(counters.folded),
+        grouped(counters.malformed),
+        grouped(counters.late),
+        grouped(counters.too_far_ahead)
+    )
+}
+
+/// A commit epoch for people.
+pub fn committed(commit: Option<Epoch>) -> String {
+    match commit {
+        None => "nothing yet".into(),
+        Some(FIRST_EPOCH) => "genesis".into(),
+        Some(LAST_EPOCH) => "end of input".into(),
+        Some(minute) => utc(minute.cast_signed() * MINUTE_MS)[..16].into(),
     }
 }
 

@@ -52,7 +52,6 @@ pub struct SlotEpoch {
     out_of_order: Millis,
     idle_after: Millis,
     partitions: BTreeMap<u32, Partition>,
-    idle_decisions: u64,
 }
 
 impl SlotEpoch {
@@ -69,7 +68,7 @@ impl SlotEpoch {
             (p.partition, Partition { minute: p.minute, activity })
         });
         let partitions = partitions.collect();
-        let mut slot = SlotEpoch { epoch: start, out_of_order, idle_after, partitions, idle_decisions: 0 };
+        let mut slot = SlotEpoch { epoch: start, out_of_order, idle_after, partitions };
         slot.advance(None);
         slot
     }
@@ -87,17 +86,12 @@ impl SlotEpoch {
     }
 
     /// `M_p`; `None` while it is unknown.
-    pub fn minute(&self, partition: u32) -> Option<Minute> {
+    pub(super) fn minute(&self, partition: u32) -> Option<Minute> {
         self.partitions.get(&partition).and_then(|p| p.minute)
     }
 
-    /// Partitions declared idle so far: each is a decision of the wall clock, the one impurity of the output.
-    pub fn idle_decisions(&self) -> u64 {
-        self.idle_decisions
-    }
-
     /// The partition has an entry, which is about to be read: it is active again.
-    pub fn wake(&mut self, partition: u32) {
+    fn wake(&mut self, partition: u32) {
         self.set_activity(partition, Activity::Active);
     }
 
@@ -129,7 +123,8 @@ impl SlotEpoch {
         self.set_activity(partition, Activity::Ended);
     }
 
-    /// Lets the wall clock decide who is idle, and move the epoch when all are. Returns the partitions that became idle.
+    /// Lets the wall clock decide who is idle, and move the epoch when all are. Returns the partitions that became idle: each is a decision
+    /// of the wall clock, the one impurity of the output.
     pub fn tick(&mut self, now: Millis) -> Vec<u32> {
         let mut newly_idle = Vec::new();
         for (&number, partition) in &mut self.partitions {
@@ -140,7 +135,6 @@ impl SlotEpoch {
                 newly_idle.push(number);
             }
         }
-        self.idle_decisions += newly_idle.len() as u64;
         self.advance(Some(now));
         newly_idle
     }

@@ -1,13 +1,12 @@
 //! Files that are whole or not there: written under a temporary name, synced, then given their own.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, Hasher};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::connect::random_number;
 use crate::error::{Error, Result};
 
 /// What temporary names begin with; nothing else in our folders does.
@@ -25,7 +24,7 @@ impl Draft {
     /// Begins a file in `folder`, under a name no other writer has.
     pub fn create(folder: &Path) -> Result<Self> {
         loop {
-            let path = folder.join(format!("{TEMPORARY}{:016x}", token()));
+            let path = folder.join(format!("{TEMPORARY}{:016x}", random_number()));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Draft { file, path, folder: folder.to_path_buf(), named: false }),
                 Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
@@ -133,10 +132,4 @@ fn old_enough(entry: &fs::DirEntry, age: Duration) -> io::Result<bool> {
     let modified = entry.metadata()?.modified()?;
     // A time in the future has no age.
     Ok(age.is_zero() || SystemTime::now().duration_since(modified).is_ok_and(|since| since >= age))
-}
-
-/// A random number: the standard library seeds its hashers from the system. That two are the same is harmless: files are
-/// created only if they are new.
-fn token() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -26,7 +26,7 @@ pub enum Pace {
 /// partition whose next entry is not due is `Waiting`, not caught up: its clock is not the wall's, and must not make it idle.
 #[derive(Clone, Debug)]
 pub struct Generated {
-    generator: Arc<Generator>,
+    pub(super) generator: Arc<Generator>,
     pace: Pace,
     /// When reading began, and the event time that was due then; shared by the readers of all slots.
     origin: Arc<OnceLock<(Instant, i64)>>,
@@ -41,11 +41,6 @@ impl Generated {
             return Err(Error::configuration(format!("the speed is {speed}; allowed is 0.001 to 1000000000")));
         }
         Ok(Generated { generator: Arc::new(generator), pace, origin: Arc::default() })
-    }
-
-    /// What generates.
-    pub fn generator(&self) -> &Generator {
-        &self.generator
     }
 }
 

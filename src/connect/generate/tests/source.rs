@@ -46,10 +46,10 @@ fn entries_are_those_of_the_generator() {
     let mut reader = open(&source, &[(0, None), (1, None)]);
     for partition in [1, 0] {
         let entries = drain(&mut *reader, partition);
-        assert_eq!(entries.len() as u64, source.generator().entries(partition));
+        assert_eq!(entries.len() as u64, source.generator.entries(partition));
         let mut batch = Batch::default();
         for (number, entry) in (0..).zip(&entries) {
-            source.generator().fill(partition, number, &mut batch);
+            source.generator.fill(partition, number, &mut batch);
             assert_eq!(entry.bytes, batch.bytes);
             assert_eq!((entry.position, entry.next), (Position(number, 0), Position(number + 1, 0)));
             assert_eq!(entry.publish_time, Some(batch.last_ns / 1_000_000));
