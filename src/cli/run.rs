@@ -9,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::shape::{ShapeArgs, fits};
 use super::{Ended, Failure, answer, wall_clock};
-use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, stop_on_signals};
+use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, begin, join, stop_on_signals};
 use crate::connect::files::{FileSink, Files, FolderStore};
 use crate::connect::{Keeper, random_number};
 use crate::dataflow::Job;
@@ -148,7 +148,9 @@ fn drive_in(
 ) -> Result<(u8, Came), Error> {
     let clock = wall_clock();
     let history = History::new(edges.store, &plan.name);
-    let begun = mesh.begin(plan, &*edges.source, &*edges.sink, &history, &clock, how.keep, &how.begin)?;
+    let (source, sink) = (&*edges.source, &*edges.sink);
+    let claim = || begin(plan, source, sink, &history, &clock, how.keep, &how.begin);
+    let begun = mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions))?;
     let Some(resume) = begun else { return Ok((stoppable.exit_code(), Came::Nothing)) };
     let progress = Arc::new(Progress::new(resume.manifest.clone()));
     let job = Job {

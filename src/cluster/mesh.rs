@@ -27,8 +27,8 @@ use super::handshake::Identity;
 use super::hosts::Hosts;
 use super::link::{Link, Word};
 use super::socket::listen_on;
-use crate::dataflow::Fate;
 use crate::dataflow::edges::Partition;
+use crate::dataflow::{Fate, Resume};
 use crate::error::{Error, Result};
 use crate::limits::{DIAL_AGAIN_MS, FILE_BUFFER_BYTES, LISTEN_MS_MAX, STILL_WAITING_MS};
 use crate::plan::Plan;
@@ -53,12 +53,12 @@ pub struct Mesh {
 
 /// What process 0 tells the others when it has claimed the pipeline.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Opening {
+struct Opening {
     runs: Vec<u64>,
     /// The claim.
-    pub manifest: Manifest,
+    manifest: Manifest,
     /// The partitions that process 0 sees.
-    pub partitions: Vec<Partition>,
+    partitions: Vec<Partition>,
 }
 
 impl Mesh {
@@ -98,14 +98,31 @@ impl Mesh {
         Ok(Some(mesh))
     }
 
+    /// Begins the run: process 0 by `claim`, the others by `join` with what it has claimed. `None` where the run was asked to
+    /// stop meanwhile.
+    pub fn begin(
+        &self,
+        claim: impl FnOnce() -> Result<Resume>,
+        join: impl FnOnce(Manifest, Vec<Partition>) -> Result<Resume>,
+    ) -> Result<Option<Resume>> {
+        if self.is_first() {
+            let resume = claim()?;
+            self.open(&resume)?;
+            return Ok(Some(resume));
+        }
+        let Some(opening) = self.opening()? else { return Ok(None) };
+        join(opening.manifest, opening.partitions).map(Some)
+    }
+
     /// Whether this process claims the pipeline for all.
     pub fn is_first(&self) -> bool {
         self.hosts.process == 0
     }
 
     /// Tells the others what was claimed.
-    pub(super) fn open(&self, manifest: &Manifest, partitions: &[Partition]) -> Result<()> {
-        let opening = Opening { runs: self.runs.clone(), manifest: manifest.clone(), partitions: partitions.to_vec() };
+    fn open(&self, resume: &Resume) -> Result<()> {
+        let Resume { manifest, partitions, .. } = resume;
+        let opening = Opening { runs: self.runs.clone(), manifest: manifest.clone(), partitions: partitions.clone() };
         let word =
             serde_json::to_vec(&opening).map_err(|cause| Error::bug(format!("encoding the opening: {cause}")))?;
         let word = Word::Begin(word);
@@ -118,7 +135,7 @@ impl Mesh {
     }
 
     /// Waits for what process 0 claimed; `None` where the run was asked to stop meanwhile.
-    pub(super) fn opening(&self) -> Result<Option<Opening>> {
+    fn opening(&self) -> Result<Option<Opening>> {
         let first = self.links.first().ok_or_else(|| Error::bug("a process without peers waits for its opening"))?;
         loop {
             if self.fate.is_over() {

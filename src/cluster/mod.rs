@@ -19,5 +19,5 @@ mod socket;
 pub use hosts::{Hosts, Secret};
 pub use launch::{Outcome, launch};
 pub use mesh::Mesh;
-pub use resume::{Begin, begin};
+pub use resume::{Begin, begin, join};
 pub use signals::{Stoppable, stop_on_signals};

@@ -1,8 +1,7 @@
 //! Where a run begins: the pipeline is claimed, its newest state read, its source and sink compared with it.
 
-use super::mesh::{Mesh, Opening};
 use crate::dataflow::Resume;
-use crate::dataflow::edges::{Sink, Source};
+use crate::dataflow::edges::{Partition, Sink, Source};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::snapshot::{From, History, Manifest};
@@ -55,35 +54,19 @@ pub fn begin(
     Ok(Resume { manifest, partials, partitions })
 }
 
-impl Mesh {
-    /// Begins as one of the processes of the mesh: process 0 claims the pipeline as [`begin`] does, the others join what it has
-    /// claimed. `None` where the run was asked to stop meanwhile.
-    pub fn begin(
-        &self,
-        plan: &Plan,
-        source: &dyn Source,
-        sink: &dyn Sink,
-        history: &History,
-        clock: &Clock,
-        keep: usize,
-        how: &Begin,
-    ) -> Result<Option<Resume>> {
-        if self.is_first() {
-            let resume = begin(plan, source, sink, history, clock, keep, how)?;
-            self.open(&resume.manifest, &resume.partitions)?;
-            return Ok(Some(resume));
-        }
-        let Some(opening) = self.opening()? else { return Ok(None) };
-        join(plan, source, sink, history, opening).map(Some)
-    }
-}
-
-/// Takes part in a run that process 0 has begun, after making sure that both mean the same source, sink and state.
-fn join(plan: &Plan, source: &dyn Source, sink: &dyn Sink, history: &History, opening: Opening) -> Result<Resume> {
-    let Opening { manifest, partitions, .. } = opening;
+/// Takes part in a run for which process 0 has put the manifest `claim` over `partitions`, after making sure that both mean the
+/// same source, sink and state.
+pub fn join(
+    plan: &Plan,
+    source: &dyn Source,
+    sink: &dyn Sink,
+    history: &History,
+    claim: Manifest,
+    partitions: Vec<Partition>,
+) -> Result<Resume> {
     let seen = source.partitions()?;
     if seen != partitions {
-        let name = |at: Option<&crate::dataflow::edges::Partition>| at.map_or("none".to_owned(), |p| p.name.clone());
+        let name = |at: Option<&Partition>| at.map_or("none".to_owned(), |p| p.name.clone());
         let first = seen.iter().zip(&partitions).position(|(a, b)| a != b).unwrap_or(seen.len().min(partitions.len()));
         return Err(Error::configuration(format!(
             "process 0 sees {} partitions of the source, this process {}; the first that differs is {} there, {} here: --source must \
@@ -94,14 +77,14 @@ fn join(plan: &Plan, source: &dyn Source, sink: &dyn Sink, history: &History, op
             name(seen.get(first))
         )));
     }
-    source.resume(&manifest.cut)?;
-    if history.manifest(manifest.sequence)?.as_ref() != Some(&manifest) {
+    source.resume(&claim.cut)?;
+    if history.manifest(claim.sequence)?.as_ref() != Some(&claim) {
         return Err(Error::configuration(format!(
             "the manifest {} that process 0 has put is not what is found here: --state must name the same place for all processes",
-            manifest.sequence
+            claim.sequence
         )));
     }
-    sink.join(&manifest)?;
-    let partials = history.partials(&manifest, &plan.layout)?;
-    Ok(Resume { manifest, partials, partitions })
+    sink.join(&claim)?;
+    let partials = history.partials(&claim, &plan.layout)?;
+    Ok(Resume { manifest: claim, partials, partitions })
 }
