@@ -185,6 +185,7 @@ impl Turn {
                     state.take_in(&entry, plan, self.clock.floor(partition), &mut self.made)?;
                     self.in_flight += (self.made.events.words.len() - words) as u64;
                     self.job.observer.read(state.cut.counters.read - read);
+                    self.reader.recycle(entry.bytes);
                     self.clock.entry_read(partition, state.minute());
                     if let (true, Some(minute)) = (unknown, state.minute()) {
                         self.abreast.known(minute);
