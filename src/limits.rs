@@ -212,3 +212,18 @@ pub const PROBLEMS_NAMED_MAX: usize = 10;
 const _: () = assert!(2 * IDENTITY_END_BYTES <= IDENTITY_WHOLE_BYTES_MAX, "the ends must not overlap");
 const _: () = assert!(ENTRY_BYTES_MAX <= u32::MAX as usize, "an entry's spans are 32 bits");
 const _: () = assert!(PARTITIONS_MAX < OUTLET_JOBS_MAX, "an outlet must take the rejects of every partition");
+
+// Folding before the exchange.
+
+/// Bytes that a slot's partials may take before the exchange; past it they are sent although the epoch goes on. What is sent at once, and
+/// so in flight beyond [`WORDS_IN_FLIGHT_MAX`], is no more than this.
+pub const COMBINE_BYTES_MAX: usize = 256 << 20;
+
+/// Events that a partial must stand for on average, or they are sent one by one: a partial is about three times as long as an event, and
+/// merging it costs more than folding one.
+pub const COMBINE_GAIN_MIN: u64 = 3;
+
+/// Epochs with events that a slot sends one by one before it tries folding again.
+pub const COMBINE_REST_EPOCHS: u32 = 16;
+
+const _: () = assert!(COMBINE_BYTES_MAX >= 16 * BATCH_WORDS * 8, "folding must be worth the trouble");

@@ -12,6 +12,7 @@ use super::{Ended, Failure, answer};
 use crate::cluster::{Begin, stop_on_signals};
 use crate::connect::files::{FileSink, FolderStore};
 use crate::connect::generate::{Extent, Generated, Pace, Spec};
+use crate::dataflow::Combine;
 use crate::error::{Error, Result};
 use crate::limits::{MANIFESTS_KEPT_DEFAULT, MINUTE_MS};
 use crate::observe::{LogFormat, start_log};
@@ -84,7 +85,7 @@ pub(super) fn demo(args: &Args) -> Ended {
         store: Arc::new(FolderStore::open(&state)?),
     };
     let begin = Begin { from: From::Newest, owner: random_name() };
-    let shape = Shape { workers: args.workers, keep: MANIFESTS_KEPT_DEFAULT.get(), begin };
+    let shape = Shape { workers: args.workers, keep: MANIFESTS_KEPT_DEFAULT.get(), combine: Combine::Off, begin };
     let (code, summary) = drive(&plan, edges, shape, &stoppable)?;
     if args.json {
         answer(serde_json::json!({ "summary": summary }))?;

@@ -11,8 +11,8 @@ use super::{Ended, Failure, answer, wall_clock};
 use crate::cluster::{Begin, Outcome, Stoppable, begin, launch, stop_on_signals};
 use crate::connect::files::{FileSink, Files, FolderStore};
 use crate::connect::{Keeper, random_number};
-use crate::dataflow::Job;
 use crate::dataflow::edges::{Sink, Source};
+use crate::dataflow::{Combine, Job};
 use crate::error::Error;
 use crate::limits::{MANIFESTS_KEPT_DEFAULT, SLOTS_MAX};
 use crate::observe::{LiveLine, LogFormat, Progress, Summary, start_log};
@@ -39,6 +39,9 @@ pub struct Args {
     /// Worker threads.
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     pub workers: usize,
+    /// Fold events before they are exchanged: auto, on, off; auto does where there are several processes and it pays.
+    #[arg(long, value_name = "auto|on|off", default_value = "auto")]
+    pub combine: Combine,
     /// Manifests to keep.
     #[arg(long, value_name = "N", default_value_t = MANIFESTS_KEPT_DEFAULT)]
     pub keep: NonZeroUsize,
@@ -70,6 +73,7 @@ pub(super) struct Edges {
 pub(super) struct Shape {
     pub workers: usize,
     pub keep: usize,
+    pub combine: Combine,
     pub begin: Begin,
 }
 
@@ -89,12 +93,12 @@ pub(super) fn run(args: &Args) -> Ended {
         None => From::Newest,
     };
     let begin = Begin { from, owner: random_name() };
-    let (code, summary) =
-        drive(&plan, edges, Shape { workers: args.workers, keep: args.keep.get(), begin }, &stoppable)?;
+    let shape = Shape { workers: args.workers, keep: args.keep.get(), combine: args.combine.across(1), begin };
+    let (code, summary) = drive(&plan, edges, shape, &stoppable)?;
     if args.json {
-        answer(serde_json::json!({ "summary": summary }))?;
+        answer(serde_json::json!({ "summary": summary, "exchange": summary.combining.numbers() }))?;
     } else {
-        answer(summary)?;
+        answer(&summary)?;
         if summary.counters.read > summary.counters.folded {
             let rejects = args.sink.0.join("rejects");
             answer(format_args!("rejects, the first of each minute with their reason: {}", rejects.display()))?;
@@ -133,6 +137,7 @@ pub(super) fn drive(
         clock: Arc::clone(&clock),
         resume: Arc::new(resume),
         fate: stoppable.fate.clone(),
+        combine: shape.combine,
     };
     let live = LiveLine::start(Arc::clone(&progress), clock);
     let outcome = launch(&job, shape.workers)?;
