@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use minuet::cluster::Outcome;
 use minuet::connect::memory::{MemorySource, Standing, payload_entry};
@@ -12,8 +13,14 @@ use minuet::error::Error;
 use minuet::limits::{SOURCE_BYTES_MAX, WORDS_IN_FLIGHT_MAX};
 use minuet::plan::{self, Plan};
 
-use super::harness::{Pipeline, Running, WORKERS, dataflow, demand_rows, generate, scratch};
+use super::harness::{Dice, Pipeline, Running, WORKERS, dataflow, demand_rows, generate, scratch};
 use super::memory::Place;
+
+/// Runs that are killed, each with another choice than the one before.
+const LIVES: usize = 8;
+
+/// Milliseconds from a start to its kill.
+const KILL_AFTER: std::ops::Range<u64> = 50..500;
 
 /// 2026-01-01 in minutes.
 const START: i64 = 29_453_760;
@@ -82,16 +89,16 @@ fn killed_and_started_with_the_other_choice() {
     let more = [("seed", "33"), ("events", "250000"), ("sources", "400"), ("rate", "150"), ("partitions", "6")];
     let (off, summary) = one_by_one("sensors", place.path(), &trouble(&more));
     let pipeline = Pipeline::new(&off.dataflow, off.source.clone(), &place.path().join("life"));
-    let mut kills = 0;
-    for (combine, workers) in [("on", 2), ("off", 3), ("on", 5), ("off", 1), ("on", 3)] {
-        let mut running = Running::start(pipeline.command(workers).args(["--combine", combine, "--keep", "1000"]));
-        let before = pipeline.manifests().len();
-        // Its claim is one, and two commits are more than the genesis.
-        running.until("commits", || pipeline.manifests().len() >= before + 3);
-        running.kill();
+    let (mut dice, mut kills) = (Dice::new("combine"), 0);
+    for combine in ["on", "off"].into_iter().cycle().take(LIVES) {
+        let workers = dice.one_of(&WORKERS);
+        let mut running = Running::start(pipeline.command(workers).args(["--combine", combine]));
+        if !running.ends_within(Duration::from_millis(dice.between(KILL_AFTER.start, KILL_AFTER.end))) {
+            running.kill();
+        }
         kills += usize::from(running.end().was_killed());
     }
-    assert!(kills >= 2, "only {kills} kills: the runs were over before they came");
+    assert!(kills >= 3, "only {kills} kills: the runs were over before they came");
     let ended = pipeline.run_with(2, &["--combine", "on"]).demand(0);
     demand_rows(&pipeline.rows(), &off.rows(), "a life of both choices");
     assert_eq!(ended.summary(), summary);
@@ -224,10 +231,10 @@ fn every_choice_resumes_every_other() {
 
 #[test]
 fn more_partials_than_may_be_in_flight_go_out_at_once() {
-    // All of the first minute, so that nothing is sent before the epoch rises, and then more than the credits allow.
-    let keys = WORDS_IN_FLIGHT_MAX * 8 / SOURCE_BYTES_MAX + 1_000;
+    // Within `out_of_order` of a minute's beginning, so that the epoch rises after the first entry and then not before all is read.
+    let keys = WORDS_IN_FLIGHT_MAX * 8 / SOURCE_BYTES_MAX + 2_000;
     let key = |number: usize| format!("{number:0>width$}", width = SOURCE_BYTES_MAX);
-    let event = |number: usize| payload(&key(number), number as f64, START * 60_000 + number as i64 % 59_000);
+    let event = |number: usize| payload(&key(number), number as f64, START * 60_000 + number as i64 % 4_000);
     let numbers: Vec<usize> = (0..keys).collect();
     let mut entries: Vec<Vec<Vec<u8>>> =
         numbers.chunks(1_000).map(|chunk| chunk.iter().map(|number| event(*number)).collect()).collect();
@@ -235,5 +242,5 @@ fn more_partials_than_may_be_in_flight_go_out_at_once() {
     let logs = [entries];
     let (rows, combined) = straight(&logs, Combine::On, 2);
     assert_eq!(rows.len(), keys + 4);
-    assert!(combined.iter().any(|combined| combined.partials >= keys as u64), "{combined:?}");
+    assert!(combined.iter().any(|combined| combined.partials >= keys as u64 - 1_000), "{combined:?}");
 }
