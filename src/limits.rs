@@ -215,8 +215,8 @@ const _: () = assert!(PARTITIONS_MAX < OUTLET_JOBS_MAX, "an outlet must take the
 
 // Folding before the exchange.
 
-/// Bytes that a slot's partials may take before the exchange; past it they are sent although the epoch goes on. What is sent at once, and
-/// so in flight beyond [`WORDS_IN_FLIGHT_MAX`], is no more than this.
+/// Bytes that a slot's partials may take before the exchange; past it they are sent although the epoch goes on. They are sent at once,
+/// so this much, and each partial's source with it, may be in flight beyond [`WORDS_IN_FLIGHT_MAX`].
 pub const COMBINE_BYTES_MAX: usize = 256 << 20;
 
 /// Events that a partial must stand for on average, or they are sent one by one: a partial is about three times as long as an event, and
