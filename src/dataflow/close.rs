@@ -1,4 +1,5 @@
-//! close: folds events into partials, and closes minutes when a commit epoch is over.
+//! close: folds events into partials, merges partials that were folded before the exchange, and closes minutes when a commit epoch
+//! is over.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use timely::dataflow::{Scope, Stream, StreamVec};
 use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
-use super::batch::{Batch, ByHash};
+use super::batch::{Batch, ByHash, Records};
 use super::build::Job;
 use super::control::{Agenda, Control, Credit};
 use crate::aggregate::{OpenTables, record};
@@ -95,7 +96,11 @@ pub(super) fn close<'scope>(
                 if let Some(what) = batch.damaged {
                     fate.fail(Error::bug(format!("a batch from a peer cannot be read: {what}")));
                 } else if let Some(stamp) = capability.least() {
-                    state.tables.fold(*stamp, &batch.words);
+                    // Both wait under their stamp: what is stamped past a commit epoch has no part in it.
+                    match batch.kind {
+                        Records::Events => state.tables.fold(*stamp, &batch.words),
+                        Records::Partials => state.tables.merge(*stamp, &batch.words),
+                    }
                     owed.push(Credit { to: batch.from, words: batch.words.len() as u64 });
                 }
             });
@@ -138,7 +143,7 @@ impl Close {
             && frontier.is_none_or(|frontier| frontier > commit)
         {
             standing.downgrade(commit);
-            let (mut closed, mut open) = (Batches::default(), Batches::default());
+            let (mut closed, mut open) = (Batches::new(), Batches::new());
             self.tables.close(commit, &mut |partial| closed.push(partial), &mut |partial| open.push(partial));
             emit(standing, Parcels { closed: closed.finish(), open: open.finish() });
             self.agenda.done(commit);
@@ -157,14 +162,17 @@ struct Parcels {
     open: Vec<Batch>,
 }
 
-/// Cuts records into batches.
-#[derive(Default)]
+/// Cuts partials into batches.
 struct Batches {
     full: Vec<Batch>,
     current: Batch,
 }
 
 impl Batches {
+    fn new() -> Self {
+        Batches { full: Vec::new(), current: Batch::new(0, Records::Partials) }
+    }
+
     fn push(&mut self, record: &[u64]) {
         self.current.push(record);
         if self.current.is_full() {

@@ -220,4 +220,22 @@ pub trait Observer: Send + Sync {
 
     /// A manifest is stored.
     fn committed(&self, manifest: &Manifest);
+
+    /// A slot folded before the exchange, and its epoch rose.
+    fn combined(&self, combined: &Combined) {
+        let _ = combined;
+    }
+}
+
+/// What folding before the exchange came to in one epoch of one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Combined {
+    /// The slot.
+    pub slot: usize,
+    /// Events that were folded.
+    pub events: u64,
+    /// Partials that went out in their place.
+    pub partials: u64,
+    /// Whether it goes on; otherwise it sends events one by one for a while.
+    pub goes_on: bool,
 }

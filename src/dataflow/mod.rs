@@ -16,3 +16,4 @@ mod wire;
 
 pub use build::{Job, Resume};
 pub use fate::Fate;
+pub use read::Combine;
