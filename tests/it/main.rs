@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+#[cfg(target_os = "linux")]
+mod bounded;
 mod cases;
 mod crash;
 mod departures;
