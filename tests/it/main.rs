@@ -8,6 +8,7 @@ mod cases;
 mod crash;
 mod departures;
 mod documents;
+mod fuzz;
 mod harness;
 mod memory;
 mod oracle;
