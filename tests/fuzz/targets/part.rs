@@ -7,6 +7,17 @@ use minuet::snapshot::part;
 /// Fields of a layout: those of the seeds.
 const KINDS: [Kind; 4] = [Kind::Float, Kind::Integer, Kind::Decimal { scale: 2 }, Kind::Text];
 
+/// What is kept of a field; a text takes the first two.
+const STATISTICS: [Statistic; 7] = [
+    Statistic::First,
+    Statistic::Last,
+    Statistic::Count,
+    Statistic::Sum,
+    Statistic::Min,
+    Statistic::Max,
+    Statistic::Share,
+];
+
 /// Reads a part. What was read is written and read to the same, and so it is by way of the records that the engine makes of it.
 pub fn part(bytes: &[u8]) -> bool {
     sealed(bytes);
@@ -59,11 +70,9 @@ fn packed(layout: &Layout, bytes: &[u8], written: &[u8]) {
 }
 
 fn layout(kinds: &[Kind]) -> Layout {
-    use Statistic::{Count, First, Last, Max, Min, Share, Sum};
     let outputs = kinds.iter().enumerate().flat_map(|(field, kind)| {
-        let all = [First, Last, Count, Sum, Min, Max, Share];
-        let statistics = if *kind == Kind::Text { &all[..2] } else { &all };
-        statistics.to_vec().into_iter().map(move |statistic| Output {
+        let statistics = if *kind == Kind::Text { &STATISTICS[..2] } else { &STATISTICS };
+        statistics.iter().map(move |&statistic| Output {
             name: format!("{statistic:?} of {field}"),
             field,
             statistic,
