@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use minuet::event::{ReadPlan, ReaderSchema, Row, Selection, Source};
+use minuet::event::{Malformed, ReadPlan, ReaderSchema, Reason, Row, Selection, Source};
 
 /// A writer, a reader and what is selected of it.
 struct Case {
@@ -14,10 +14,22 @@ struct Case {
     writer: Schema,
     plan: ReadPlan,
     fields: Vec<&'static str>,
+    /// Items may take no byte: the oracle would keep any number of them.
+    empty_items: bool,
 }
 
-/// Bytes that the oracle may take for one value: it takes what a length says before it looks what is there.
-const ORACLE_BYTES: usize = 1 << 20;
+impl Case {
+    /// Whether the oracle can be asked. Not where a length was found to be wrong: it takes the memory that a length asks for before
+    /// it looks what is there. Nor where it is too kind: it makes nulls of what the bytes end before, and cuts the upper bits off a
+    /// number that is too long.
+    fn asks(&self, length: &Result<usize, Malformed>) -> bool {
+        let other = matches!(
+            length,
+            Err(Malformed { reason: Reason::BadLength | Reason::Truncated | Reason::OverlongVarint, .. })
+        );
+        !self.empty_items && !other
+    }
+}
 
 /// What stands around the fields of a case.
 const AROUND: [&str; 2] = [
@@ -79,9 +91,9 @@ pub fn decode(bytes: &[u8]) -> bool {
     let mut row = case.plan.row();
     let decoded = case.plan.decode(payload, &mut row);
     let length = case.plan.length(payload);
-    let oracle = oracle(&case.writer, payload);
-    if let (Some((_, taken)), Ok(length)) = (&oracle, &length) {
-        assert_eq!(taken, length, "the oracle finds another end");
+    let oracle = if case.asks(&length) { oracle(&case.writer, payload) } else { None };
+    if let Some((_, taken)) = &oracle {
+        assert_eq!(Ok(*taken), length, "the oracle finds another end");
     }
     let Ok(taken) = decoded else { return false };
     assert_eq!(length, Ok(taken), "what can be read has an end");
@@ -94,15 +106,13 @@ pub fn decode(bytes: &[u8]) -> bool {
 
 fn cases() -> &'static [Case] {
     static COMPILED: OnceLock<Vec<Case>> = OnceLock::new();
-    COMPILED.get_or_init(|| {
-        apache_avro::util::max_allocation_bytes(ORACLE_BYTES);
-        CASES.iter().map(|(writer, reader, fields)| case(writer, reader, fields)).collect()
-    })
+    COMPILED.get_or_init(|| CASES.iter().map(|(writer, reader, fields)| case(writer, reader, fields)).collect())
 }
 
 fn case(writer: &str, reader: &str, fields: &'static [&'static str]) -> Case {
     let record = |fields: &str| format!("{}{fields}{}", AROUND[0], AROUND[1]);
     let own = reader.is_empty();
+    let empty_items = writer.contains("\"items\": \"null\"");
     let (writer, reader) = (record(writer), record(if own { writer } else { reader }));
     let selection = Selection {
         source: "id".to_owned(),
@@ -116,6 +126,7 @@ fn case(writer: &str, reader: &str, fields: &'static [&'static str]) -> Case {
         writer: Schema::parse_str(&writer).expect("the writer's schema is good"),
         plan,
         fields: fields.to_vec(),
+        empty_items,
     }
 }
 
