@@ -154,7 +154,7 @@ fn a_sink_that_answers_nothing_stops_the_reading() {
     alone("a_sink_that_answers_nothing_stops_the_reading", || {
         for slots in [1, 2] {
             let of = format!("a silent sink, {slots} slots");
-            let supply = Supply::new(&[Track { first: START, step: 1, entries: 700 }; 2]);
+            let supply = Supply::new(&[Track { first: START, step: 1, entries: 500 }; 2]);
             let run = Run::start(&supply, slots);
             supply.until("commits", || run.newest().commit >= Some(START as u64 + 20));
             run.drain.hold(true);
@@ -185,8 +185,9 @@ fn a_partition_a_day_behind_costs_no_memory() {
         let allowed = BASE_BYTES + open + 2 * UNCOMMITTED_MINUTES * MINUTE_BYTES * COPIES;
         for slots in [1, 2] {
             let of = format!("a partition a day behind, {slots} slots");
-            let behind = Track { first: START, step: 1, entries: DAY as u64 + 100 };
-            let ahead = Track { first: START + DAY, step: 1, entries: 1_000 };
+            // It catches up in great steps, for every commit on its way stores again what is open of the one ahead.
+            let behind = Track { first: START, step: 10, entries: DAY as u64 / 10 + 10 };
+            let ahead = Track { first: START + DAY, step: 1, entries: 600 };
             let supply = Supply::new(&[behind, ahead]);
             supply.stall_after(0, 3);
             let run = Run::start(&supply, slots);
@@ -208,7 +209,7 @@ fn a_slot_that_stands_still_stops_those_who_send_to_it() {
         const SLOTS: usize = 3;
         let of = "a slot that stands still";
         // All in one minute: once it is named in the genesis, nothing but the credits can stop the reading.
-        let supply = Supply::new(&[Track { first: START, step: 0, entries: 4_000 }; SLOTS]);
+        let supply = Supply::new(&[Track { first: START, step: 0, entries: 2_400 }; SLOTS]);
         (0..SLOTS).for_each(|partition| supply.stall_after(partition, 1));
         let run = Run::start(&supply, SLOTS);
         supply.until("the genesis", || run.newest().commit.is_some());

@@ -14,7 +14,7 @@ use crate::harness::{Dice, project};
 use targets::{ALL, Target};
 
 /// Mutations of each target's seeds.
-const MUTATIONS: u64 = 5_000;
+const MUTATIONS: u64 = 3_000;
 
 /// Bytes of a seed: what is small is mutated to good effect.
 const SEED_BYTES_MAX: usize = 4_096;
