@@ -14,6 +14,7 @@ mod read;
 mod store;
 mod wire;
 
+pub use batch::Batch;
 pub use build::{Job, Resume};
 pub use fate::Fate;
 pub use read::Combine;
