@@ -40,6 +40,11 @@ pub const ENTRIES_PER_TURN: usize = 16;
 /// Words (8 bytes) of one batch on an exchange channel: 256 KiB.
 pub const BATCH_WORDS: usize = 32 * 1024;
 
+/// Buffers of batches that a worker keeps to use again, and the words that one may have room for: 8 MiB in all.
+pub const SPENT_BUFFERS_MAX: usize = 8;
+/// See [`SPENT_BUFFERS_MAX`].
+pub const SPENT_BUFFER_WORDS_MAX: usize = 4 * BATCH_WORDS;
+
 /// Words that one slot may have sent to all slots and not yet seen folded: 32 MiB.
 pub const WORDS_IN_FLIGHT_MAX: usize = 4 << 20;
 

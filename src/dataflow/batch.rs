@@ -1,5 +1,6 @@
 //! The one container that moves between operators: records as words, and how they are spread over slots.
 
+use std::cell::RefCell;
 use std::io::Write;
 
 use timely::Accountable;
@@ -11,7 +12,7 @@ use timely::progress::Stamp;
 
 use super::wire;
 use crate::aggregate::record;
-use crate::limits::{BATCH_WORDS, SLOTS_MAX};
+use crate::limits::{BATCH_WORDS, SLOTS_MAX, SPENT_BUFFER_WORDS_MAX, SPENT_BUFFERS_MAX};
 
 /// What tells partials from events on the wire, in the word that says who sent them.
 const PARTIALS_BIT: u32 = 1 << 31;
@@ -60,11 +61,25 @@ impl Batch {
         self.words.len() >= BATCH_WORDS
     }
 
-    /// Takes what is there, leaving an empty batch with room for as much again.
+    /// Takes what is there, leaving an empty batch with room for about as much again.
     pub fn take(&mut self) -> Batch {
-        let room = Vec::with_capacity(self.words.len());
+        let room = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(self.words.len()));
         let words = std::mem::replace(&mut self.words, room);
         Batch { from: self.from, kind: self.kind, records: std::mem::take(&mut self.records), words, damaged: None }
+    }
+
+    /// Gives back the room of records that have been dealt with, for a batch that this worker fills later. Memory of this size that
+    /// is freed goes back to the system, and what is asked for again must be cleared by it page by page.
+    pub fn spend(&mut self) {
+        self.clear();
+        let words = std::mem::take(&mut self.words);
+        if (1..=SPENT_BUFFER_WORDS_MAX).contains(&words.capacity()) {
+            SPENT.with_borrow_mut(|spent| {
+                if spent.len() < SPENT_BUFFERS_MAX {
+                    spent.push(words);
+                }
+            });
+        }
     }
 
     /// Forgets the records, keeping the room.
@@ -72,6 +87,11 @@ impl Batch {
         self.words.clear();
         self.records = 0;
     }
+}
+
+thread_local! {
+    /// Buffers of batches that this worker has dealt with. Workers send each other about as much as they get, so each has its own.
+    static SPENT: RefCell<Vec<Vec<u64>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Accountable for Batch {

@@ -102,6 +102,7 @@ pub(super) fn close<'scope>(
                         Records::Partials => state.tables.merge(*stamp, &batch.words),
                     }
                     owed.push(Credit { to: batch.from, words: batch.words.len() as u64 });
+                    batch.spend();
                 }
             });
             if let Err(error) = state.tables.within(OPEN_BYTES_MAX) {

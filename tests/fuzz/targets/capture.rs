@@ -13,7 +13,7 @@ pub fn capture(bytes: &[u8]) -> bool {
     let (entries, whole) = read(bytes);
     let mut framed = Vec::new();
     for entry in &entries {
-        let again = open(bytes, Some(entry.position)).and_then(|mut reader| reader.next_entry());
+        let again = open(bytes, Some(entry.position)).and_then(|mut reader| reader.next_entry(Vec::new()));
         let again = again.expect("an entry that was read can be read again").expect("it is there");
         assert_eq!((&again.bytes, &again.framing, again.next), (&entry.bytes, &entry.framing, entry.next));
         let Framing::Payloads(spans) = &entry.framing else { panic!("{:?}", entry.framing) };
@@ -35,7 +35,7 @@ fn read(bytes: &[u8]) -> (Vec<Entry>, bool) {
     let mut entries = Vec::new();
     let mut reader = open(bytes, None).expect("the beginning of a capture file is always there");
     loop {
-        match reader.next_entry() {
+        match reader.next_entry(Vec::new()) {
             Ok(Some(entry)) => entries.push(entry),
             Ok(None) => return (entries, true),
             Err(_) => return (entries, false),

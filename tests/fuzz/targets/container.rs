@@ -17,7 +17,7 @@ pub fn container(bytes: &[u8]) -> bool {
     let Ok(mut reader) = open(bytes, None) else { return false };
     let mut end = None;
     for number in 0..BLOCKS {
-        let entry = match reader.next_entry() {
+        let entry = match reader.next_entry(Vec::new()) {
             Ok(Some(entry)) => entry,
             Ok(None) => return true,
             Err(_) => return false,
@@ -35,7 +35,7 @@ fn check(bytes: &[u8], entry: &Entry) {
     assert!(entry.bytes.len() <= ENTRY_BYTES_MAX);
     let Framing::Run(events) = entry.framing else { panic!("{:?}", entry.framing) };
     assert!(events > 0 || entry.bytes.is_empty());
-    let again = open(bytes, Some(entry.position)).and_then(|mut reader| reader.next_entry());
+    let again = open(bytes, Some(entry.position)).and_then(|mut reader| reader.next_entry(Vec::new()));
     let again = again.expect("a block that was read can be read again").expect("it is there");
     assert_eq!((&again.framing, again.next), (&entry.framing, entry.next));
     assert!(again.bytes == entry.bytes && again.schema == entry.schema);

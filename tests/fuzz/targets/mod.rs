@@ -7,6 +7,7 @@
 mod capture;
 mod container;
 mod decode;
+mod handshake;
 mod manifest;
 mod part;
 mod schema;
@@ -16,10 +17,11 @@ mod wire;
 pub(crate) type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub(crate) const ALL: [Target; 7] = [
+pub(crate) const ALL: [Target; 8] = [
     ("capture", capture::capture),
     ("container", container::container),
     ("decode", decode::decode),
+    ("handshake", handshake::handshake),
     ("manifest", manifest::manifest),
     ("part", part::part),
     ("schema", schema::schema),

@@ -1,6 +1,6 @@
 //! Batches as they come from another process: as they are, and under a header that fits.
 
-use minuet::dataflow::Batch;
+use minuet::dataflow::{Batch, Records};
 use timely::bytes::arc::BytesMut;
 use timely::dataflow::channels::ContainerBytes;
 
@@ -17,7 +17,8 @@ pub fn wire(bytes: &[u8]) -> bool {
 fn sealed(bytes: &[u8]) {
     let words: Vec<u64> =
         bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes"))).collect();
-    let batch = Batch { from: 3, records: words.len() as u32, words, damaged: None };
+    let kind = if words.len().is_multiple_of(2) { Records::Events } else { Records::Partials };
+    let batch = Batch { from: 3, kind, records: words.len() as u32, words, damaged: None };
     let written = write(&batch);
     assert!(accepts(&written), "what was written is refused");
     for at in [0, 8, 12, 16, 24] {

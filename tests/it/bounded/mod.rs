@@ -17,7 +17,7 @@ use minuet::cluster::{Begin, Outcome, begin, launch};
 use minuet::connect::Keeper;
 use minuet::connect::memory::{Faults, MemoryArchive, MemoryStore};
 use minuet::dataflow::edges::Observer;
-use minuet::dataflow::{Fate, Job};
+use minuet::dataflow::{Combine, Fate, Job};
 use minuet::error::Result;
 use minuet::limits::{MINUTES_AHEAD_MAX, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_MAX};
 use minuet::plan::{self, Plan};
@@ -129,6 +129,7 @@ impl Run {
             clock,
             resume: Arc::new(resume),
             fate: Fate::default(),
+            combine: Combine::Off,
         };
         let thread = thread::spawn(move || launch(&job, slots));
         Run { supply: supply.clone(), drain, plan, newest, thread }

@@ -33,6 +33,10 @@ impl Sink for Drain {
         Ok(())
     }
 
+    fn join(&self, _claim: &Manifest) -> Result<()> {
+        Ok(())
+    }
+
     fn open(&self, _slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
         self.wakes.lock().unwrap().push(Arc::clone(&wake));
         Ok(Box::new(Pipe { holds: Arc::clone(&self.holds), waiting: VecDeque::new(), wake }))

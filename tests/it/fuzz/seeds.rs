@@ -8,8 +8,9 @@ use apache_avro::{Codec, Schema, Writer};
 use minuet::aggregate::exact_sum::ExactSum;
 use minuet::aggregate::partial::{FieldState, Partial, Picked, Sum, When};
 use minuet::aggregate::record::{EventHead, write_event};
+use minuet::cluster::handshake::{Hello, Identity, Kind};
 use minuet::connect::files::capture::frame;
-use minuet::dataflow::Batch;
+use minuet::dataflow::{Batch, Records};
 use minuet::snapshot::{Manifest, PartRef, PartitionCut, part};
 use timely::dataflow::channels::ContainerBytes;
 
@@ -22,6 +23,7 @@ fn the_seeds_are_written() {
     capture();
     container();
     decode();
+    handshake();
     manifest();
     parts();
     schema();
@@ -216,19 +218,33 @@ fn schema() {
     seed("schema", "bad-no-record", b"\"string\"");
 }
 
+fn handshake() {
+    let identity = Identity::of("build", "plan");
+    let hello = Hello { kind: Kind::Control, from: 1, to: 0, processes: 2, workers: 1, run: 7, identity };
+    let bytes = hello.encode();
+    seed("handshake", "good-hello", &bytes);
+    seed("handshake", "good-data", &Hello { kind: Kind::Data, ..hello }.encode());
+    seed("handshake", "good-hello-nonce-proof", &[bytes.as_slice(), &[7; 64]].concat());
+    seed("handshake", "bad-version", &with(&bytes, 7, 9));
+    seed("handshake", "bad-kind", &with(&bytes, 15, 9));
+    seed("handshake", "bad-cut", &bytes[..bytes.len() - 1]);
+    seed("handshake", "bad-challenge", &[5; 72]);
+    seed("handshake", "bad-http", b"GET / HTTP/1.1\r\nHost: minuet\r\n\r\n");
+}
+
 fn wire() {
     let bytes = |batch: &Batch| {
         let mut bytes = Vec::new();
         batch.into_bytes(&mut bytes);
         bytes
     };
-    let mut batch = Batch::new(2);
+    let mut batch = Batch::new(2, Records::Events);
     for place in 0..3 {
         let head = EventHead { hash: 7, minute: 1, time: 60_000, order: place, present: 1 };
         write_event(&mut batch.words, &head, &[9], b"source", std::iter::empty());
         batch.records += 1;
     }
-    let long = Batch { from: 1, records: 1, words: (0..300).collect(), damaged: None };
+    let long = Batch { from: 1, kind: Records::Partials, records: 1, words: (0..300).collect(), damaged: None };
     let whole = bytes(&batch);
     seed("wire", "good-empty", &bytes(&Batch::default()));
     seed("wire", "good-events", &whole);
