@@ -17,6 +17,7 @@ use super::control::{Agenda, Control, Credit};
 use crate::aggregate::{OpenTables, record};
 use crate::error::Error;
 use crate::limits::OPEN_BYTES_MAX;
+use crate::mutation::mutated;
 use crate::snapshot::{key_group, slot_of};
 use crate::time::{Epoch, LAST_EPOCH};
 
@@ -96,7 +97,10 @@ pub(super) fn close<'scope>(
                     fate.fail(Error::bug(format!("a batch from a peer cannot be read: {what}")));
                 } else if let Some(stamp) = capability.least() {
                     state.tables.fold(*stamp, &batch.words);
-                    owed.push(Credit { to: batch.from, words: batch.words.len() as u64 });
+                    owed.push(Credit {
+                        to: if mutated!(CreditToSlotZero) { 0 } else { batch.from },
+                        words: batch.words.len() as u64,
+                    });
                 }
             });
             if let Err(error) = state.tables.within(OPEN_BYTES_MAX) {
@@ -120,8 +124,9 @@ impl Close {
         if let Some(commit) = job.resume.manifest.commit {
             let mut mine = Vec::new();
             // The same pure function that routes events is applied again: any number of slots can take up the state.
-            for partial in record::records(&job.resume.partials).filter(|partial| route(record::hash(partial)) == slot)
-            {
+            for partial in record::records(&job.resume.partials).filter(|partial| {
+                route(record::hash(partial).wrapping_add(u64::from(mutated!(StateOfWrongSlot)) << 63)) == slot
+            }) {
                 mine.extend_from_slice(partial);
             }
             tables.merge(commit, &mine);
@@ -139,7 +144,8 @@ impl Close {
         {
             standing.downgrade(commit);
             let (mut closed, mut open) = (Batches::default(), Batches::default());
-            self.tables.close(commit, &mut |partial| closed.push(partial), &mut |partial| open.push(partial));
+            let end = if mutated!(CloseAtSeenFrontier) { frontier.map_or(commit, |passed| passed - 1) } else { commit };
+            self.tables.close(end, &mut |partial| closed.push(partial), &mut |partial| open.push(partial));
             emit(standing, Parcels { closed: closed.finish(), open: open.finish() });
             self.agenda.done(commit);
             if commit == LAST_EPOCH {

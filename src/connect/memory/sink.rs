@@ -7,7 +7,8 @@ use super::faults::Faults;
 use super::outlet::MemoryOutlet;
 use crate::aggregate::FinishedRow;
 use crate::dataflow::edges::{LedgerLine, Outlet, Reject, Sink, Wake, Write};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
+use crate::mutation::mutated;
 use crate::snapshot::Manifest;
 use crate::time::Epoch;
 
@@ -53,34 +54,41 @@ impl Collected {
 /// A [`Sink`] in memory; clones share what was written, so it outlives a run as a folder does.
 #[derive(Clone, Default)]
 pub struct MemorySink {
-    collected: Arc<Mutex<Collected>>,
+    shared: Arc<Mutex<Shared>>,
     faults: Faults,
+}
+
+#[derive(Default)]
+struct Shared {
+    collected: Collected,
+    /// How often the sink was made ready. Writers opened before the last time are those of an older run.
+    runs: u64,
 }
 
 impl MemorySink {
     /// An empty sink under this script.
     pub fn new(faults: Faults) -> Self {
-        MemorySink { collected: Arc::default(), faults }
+        MemorySink { shared: Arc::default(), faults }
     }
 
     /// The same rows under another script: the next run's.
     pub fn with_faults(&self, faults: Faults) -> Self {
-        MemorySink { collected: Arc::clone(&self.collected), faults }
+        MemorySink { shared: Arc::clone(&self.shared), faults }
     }
 
     /// What was written so far.
     pub fn collected(&self) -> Collected {
-        self.lock().clone()
+        self.lock().collected.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sink for MemorySink {
     fn check(&self, found: Option<&Manifest>) -> Result<()> {
-        if found.is_some_and(|found| found.commit.is_some()) || self.lock().rows.is_empty() {
+        if found.is_some_and(|found| found.commit.is_some()) || self.lock().collected.rows.is_empty() {
             return Ok(());
         }
         Err(Error::configuration("the sink in memory holds rows already, but the state knows of none: take another"))
@@ -88,7 +96,12 @@ impl Sink for MemorySink {
 
     fn prepare(&self, claim: &Manifest, _fresh: bool) -> Result<()> {
         let known = |written: Epoch| Some(written) <= claim.commit;
-        let mut collected = self.lock();
+        let mut shared = self.lock();
+        shared.runs += 1;
+        if mutated!(DoubtKept) {
+            return Ok(());
+        }
+        let collected = &mut shared.collected;
         collected.rows.retain(|(written, _), _| known(*written));
         collected.rejects.retain(|(written, _), _| known(*written));
         collected.ledger.retain(|written, _| known(*written));
@@ -96,9 +109,16 @@ impl Sink for MemorySink {
     }
 
     fn open(&self, _slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
-        let sink = self.clone();
+        let (sink, run) = (self.clone(), self.lock().runs);
         let work = move |job| {
-            sink.lock().write(job);
+            let mut shared = sink.lock();
+            if shared.runs != run && !mutated!(OlderRunWrites) {
+                return Err(Error::new(
+                    Fault::Superseded,
+                    "writing to the sink in memory: a newer run has taken it over",
+                ));
+            }
+            shared.collected.write(job);
             Ok(())
         };
         Ok(Box::new(MemoryOutlet::new("writing to the sink", self.faults.clone(), wake, work)))

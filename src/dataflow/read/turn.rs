@@ -16,6 +16,7 @@ use crate::aggregate::Kind;
 use crate::error::Result;
 use crate::event::FieldKind;
 use crate::limits::{ENTRIES_PER_TURN, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_MAX};
+use crate::mutation::mutated;
 use crate::plan::Plan;
 use crate::snapshot::{PartitionCut, slot_of};
 use crate::time::{Abreast, Epoch, FIRST_EPOCH, LAST_EPOCH, SlotEpoch};
@@ -79,7 +80,7 @@ impl Turn {
             partitions.push(PartitionState::new(Arc::clone(plan), Arc::clone(&symbols), Arc::clone(&texts), cut));
         }
         let starts = partitions.iter().map(|p| Start { partition: p.cut.partition, from: p.cut.position }).collect();
-        let start = manifest.commit.map_or(FIRST_EPOCH, |commit| commit + 1);
+        let start = manifest.commit.map_or(FIRST_EPOCH, |commit| commit + u64::from(!mutated!(ResumeInCommitted)));
         Ok(Turn {
             reader: job.source.open(starts, wake.wake())?,
             wake,
@@ -107,7 +108,7 @@ impl Turn {
     }
 
     pub fn has_partitions(&self) -> bool {
-        !self.partitions.is_empty()
+        !self.partitions.is_empty() || mutated!(EmptySlotHolds)
     }
 
     /// The slot's epoch: what it sends is stamped with it.
@@ -182,7 +183,8 @@ impl Turn {
                     let plan = self.plans.get(entry.schema.as_ref(), &state.cut.name)?;
                     let (words, read) = (self.made.events.words.len(), state.cut.counters.read);
                     let unknown = state.minute().is_none();
-                    state.take_in(&entry, plan, self.clock.floor(partition), &mut self.made)?;
+                    let floor = if mutated!(LateBySlot) { self.clock.epoch() } else { self.clock.floor(partition) };
+                    state.take_in(&entry, plan, floor, &mut self.made)?;
                     self.in_flight += (self.made.events.words.len() - words) as u64;
                     self.job.observer.read(state.cut.counters.read - read);
                     self.clock.entry_read(partition, state.minute());
@@ -214,7 +216,9 @@ impl Turn {
 
     /// Everything that was read at the old epoch goes out at it, then its cut; then the new one begins.
     fn rise(&mut self, send: &mut dyn FnMut(Output<'_>)) {
-        self.send_events(send);
+        if !mutated!(EventsSentAfterCut) {
+            self.send_events(send);
+        }
         self.epoch = self.clock.epoch();
         send(Output::Cut(self.partitions.iter().map(|p| p.cut.clone()).collect(), self.epoch));
     }

@@ -1,0 +1,290 @@
+//! What must hold: whenever a manifest is stored, rows are given away or a position is acknowledged, and in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minuet::aggregate::{FinishedRow, Value};
+use minuet::connect::memory::Collected;
+use minuet::dataflow::edges::Reject;
+use minuet::snapshot::{Counters, Manifest, PartRef, Position, Store, part};
+use minuet::time::{Epoch, LAST_EPOCH};
+
+use crate::oracle::{Kept, Key};
+use crate::world::World;
+
+/// A check that failed, in words.
+type Checked = Result<(), String>;
+
+fn demand(holds: bool, what: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+/// An object has come to be in the store, or was changed.
+pub fn stored(world: &World, name: &str, replaced: bool, bytes: Option<&[u8]>) {
+    let Some(bytes) = bytes.filter(|_| name.contains("/manifests/")) else { return };
+    let checked = demand(!replaced, || format!("{name} took the place of another"))
+        .and_then(|()| Manifest::decode(bytes).map_err(|error| format!("{name}: {error}")))
+        .and_then(|manifest| {
+            let newest = world.seen().newest.clone();
+            world.tell(shown(&manifest));
+            world.seen().manifests.insert(manifest.sequence, bytes.to_vec());
+            // A run that slept finds its number free again, once newer ones have cleaned up: it changes nothing.
+            if newest
+                .as_ref()
+                .is_some_and(|newest| manifest.sequence < newest.sequence && manifest.attempt < newest.attempt)
+            {
+                return Ok(());
+            }
+            follows(&manifest, newest.as_ref())?;
+            holds(world, &manifest)?;
+            world.seen().newest = Some(manifest);
+            Ok(())
+        });
+    if let Err(what) = checked {
+        world.broken(what);
+    }
+}
+
+fn shown(manifest: &Manifest) -> String {
+    let cut: Vec<_> = manifest.cut.iter().map(|cut| (cut.partition, cut.position.map(|at| at.0))).collect();
+    let Manifest { sequence, attempt, commit, next, totals, .. } = manifest;
+    format!(
+        "manifest {sequence} of attempt {attempt}: commit {commit:?}, next {next:?}, cut {cut:?}, {} rows",
+        totals.rows
+    )
+}
+
+/// A manifest goes on where the newest one stopped.
+fn follows(manifest: &Manifest, newest: Option<&Manifest>) -> Checked {
+    let of = manifest.sequence;
+    let Some(newest) = newest else {
+        return demand(of == 1 && manifest.commit.is_none(), || format!("the first manifest is {manifest:?}"));
+    };
+    demand(of == newest.sequence + 1, || format!("manifest {of} was stored after {}", newest.sequence))?;
+    if manifest.attempt != newest.attempt {
+        let claim = Manifest {
+            sequence: of,
+            attempt: newest.attempt + 1,
+            owner: manifest.owner.clone(),
+            written_at: manifest.written_at,
+            ..newest.clone()
+        };
+        return demand(claim == *manifest, || {
+            format!("claim {of} changes what it finds: {manifest:?}, found {newest:?}")
+        });
+    }
+    demand(manifest.commit == newest.next.first().copied(), || {
+        format!("manifest {of} commits {:?}, named were {:?}", manifest.commit, newest.next)
+    })?;
+    let stays = newest.next.get(1).is_none_or(|second| manifest.next.first() == Some(second));
+    demand(stays, || format!("manifest {of} names {:?}, named were {:?}", manifest.next, newest.next))?;
+    for cut in &newest.cut {
+        let now = manifest.cut.iter().find(|now| now.partition == cut.partition);
+        demand(now.is_some_and(|now| now.position >= cut.position && now.max_time >= cut.max_time), || {
+            format!("manifest {of}: p{} went back from {:?} to {now:?}", cut.partition, cut.position)
+        })?;
+    }
+    Ok(())
+}
+
+/// What a manifest names is there, and comes to what was read before its cut.
+fn holds(world: &World, manifest: &Manifest) -> Checked {
+    let of = manifest.sequence;
+    let mut open = BTreeMap::new();
+    for part in &manifest.parts {
+        for (key, count) in partials(world, part)? {
+            demand(Some(key.0) > manifest.commit, || format!("manifest {of} holds {key:?} open, which is closed"))?;
+            *open.entry(key).or_default() += count;
+        }
+    }
+    let collected = world.sink.collected();
+    let closed = rows(&collected, manifest.commit)?;
+    let total = |counts: &BTreeMap<Key, u64>| counts.values().sum::<u64>();
+    let (rows, counted) = (manifest.totals.rows, manifest.totals.counted);
+    demand((rows, counted) == (closed.len() as u64, total(&closed)), || {
+        format!(
+            "manifest {of} says {rows} rows that count {counted}, there are {} that count {}",
+            closed.len(),
+            total(&closed)
+        )
+    })?;
+    for cut in &manifest.cut {
+        let (partition, counters) = (cut.partition, &cut.counters);
+        demand(counters.balanced(), || format!("manifest {of}: p{partition} is not balanced: {counters:?}"))?;
+        let end = cut.position.map_or(0, |position| position.0);
+        let expected = world.expected.counters(partition, end);
+        let same =
+            if world.exact() { *counters == expected } else { could_be(counters, &expected, cut.idle_decisions) };
+        demand(same, || {
+            format!("manifest {of}: p{partition} before entry {end} has {counters:?}, must be {expected:?}")
+        })?;
+        let told = in_ledger(&collected, partition, manifest.commit);
+        demand(told == *counters, || {
+            format!("manifest {of}: the ledger of p{partition} comes to {told:?}, not {counters:?}")
+        })?;
+    }
+    let folded = manifest.counters().folded;
+    demand(total(&closed) + total(&open) == folded, || {
+        format!("manifest {of}: {folded} were folded, rows count {}, open partials {}", total(&closed), total(&open))
+    })?;
+    if world.exact() {
+        let cut =
+            manifest.cut.iter().map(|cut| (cut.partition, cut.position.map_or(0, |position| position.0))).collect();
+        let late = |(key, _): &(Key, u64)| Some(key.0) > manifest.commit;
+        let (must_open, must_close): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            world.expected.counts(&cut).into_iter().partition(late);
+        same_counts(&open, &must_open, &format!("manifest {of}, open"))?;
+        same_counts(&closed, &must_close, &format!("manifest {of}, rows"))?;
+    }
+    Ok(())
+}
+
+/// Where a clock decided who is idle, events may be late that would not have been; nothing else may differ.
+fn could_be(counters: &Counters, expected: &Counters, _decisions: u64) -> bool {
+    counters.read == expected.read
+        && counters.malformed == expected.malformed
+        && counters.too_far_ahead == expected.too_far_ahead
+        && counters.late >= expected.late
+}
+
+fn same_counts(found: &BTreeMap<Key, u64>, expected: &BTreeMap<Key, u64>, of: &str) -> Checked {
+    let keys: BTreeSet<&Key> = found.keys().chain(expected.keys()).collect();
+    let differs = keys.into_iter().find(|key| found.get(*key) != expected.get(*key));
+    demand(differs.is_none(), || {
+        let key = differs.expect("it is some");
+        format!("{of}: {key:?} counts {:?}, must count {:?}", found.get(key), expected.get(key))
+    })
+}
+
+/// The partials of a part of the size and checksum that its manifest says.
+fn partials(world: &World, part: &PartRef) -> Result<Vec<(Key, u64)>, String> {
+    let bytes = world.store.get(&part.name).map_err(|error| error.to_string())?;
+    let bytes = bytes.ok_or_else(|| format!("{} is not stored, yet a manifest names it", part.name))?;
+    demand(PartRef::of(&part.name, &bytes, part.partials) == *part, || {
+        format!("{} is not what its manifest says", part.name)
+    })?;
+    let partials = part::read(&bytes).map_err(|error| format!("{}: {error}", part.name))?;
+    let key = |source: Vec<u8>| String::from_utf8(source).map_err(|error| error.to_string());
+    partials.into_iter().map(|partial| Ok(((partial.minute, key(partial.source)?), partial.count))).collect()
+}
+
+/// The counts of all rows up to a commit; a second row of one minute and source is a broken promise.
+fn rows(collected: &Collected, commit: Option<Epoch>) -> Result<BTreeMap<Key, u64>, String> {
+    let mut counts = BTreeMap::new();
+    let known = collected.rows.iter().filter(|((written, _), _)| Some(*written) <= commit);
+    for ((written, _), row) in known.flat_map(|(name, rows)| rows.iter().map(move |row| (name, row))) {
+        let (Some(Value::Text(source)), Some(Value::Unsigned(count))) = (row.values.first(), row.values.get(1)) else {
+            return Err(format!("a row of commit {written} has no source and count: {row:?}"));
+        };
+        let key = (row.minute, source.clone());
+        demand(row.minute <= *written, || format!("commit {written} has a row of the open minute {key:?}"))?;
+        demand(counts.insert(key, *count).is_none(), || format!("a second row of {} {source}", row.minute))?;
+    }
+    Ok(counts)
+}
+
+/// What the ledger's lines of a partition up to a commit come to.
+fn in_ledger(collected: &Collected, partition: u32, commit: Option<Epoch>) -> Counters {
+    let mut sum = Counters::default();
+    let known = collected.ledger.iter().filter(|(written, _)| Some(**written) <= commit);
+    for line in known.flat_map(|(_, (_, lines))| lines).filter(|line| line.cut.partition == partition) {
+        sum.add(&line.counters);
+    }
+    sum
+}
+
+/// Rows are given to the sink: those of a commit and lane are the same every time.
+pub fn emitted(world: &World, commit: Epoch, lane: u32, blocks: &[Vec<FinishedRow>]) {
+    let rows: Vec<FinishedRow> = blocks.concat();
+    let first = world.seen().rows.entry((commit, lane)).or_insert_with(|| rows.clone()).clone();
+    if world.exact() && first != rows {
+        world.broken(format!("commit {commit} lane {lane} was {first:?} first, is {rows:?} now"));
+    }
+    let longest = world.story.plan.rows_per_insert as usize;
+    if blocks.iter().any(|block| block.len() > longest) {
+        world.broken(format!("a block of commit {commit} is longer than {longest} rows"));
+    }
+}
+
+/// A position is acknowledged: the newest manifest covers it.
+pub fn acknowledged(world: &World, partition: u32, position: Position) {
+    let newest = world.seen().newest.clone();
+    let covered = newest.and_then(|newest| newest.cut.iter().find(|cut| cut.partition == partition)?.position);
+    if covered < Some(position) {
+        world.broken(format!(
+            "p{partition} is acknowledged before {position:?}, the newest manifest covers {covered:?}"
+        ));
+    }
+}
+
+/// All has been read: all promises are kept.
+pub fn end(world: &World) {
+    if let Err(what) = ended(world) {
+        world.broken(what);
+    }
+}
+
+fn ended(world: &World) -> Checked {
+    let newest = world.seen().newest.clone().ok_or("there is no manifest in the end")?;
+    demand(newest.commit == Some(LAST_EPOCH), || {
+        format!("the newest manifest commits {:?} in the end", newest.commit)
+    })?;
+    let collected = world.sink.collected();
+    holds(world, &newest)?;
+    for (partition, log) in (0..).zip(&world.story.logs) {
+        let cut = newest.cut.iter().find(|cut| cut.partition == partition);
+        let read = cut.map_or(0, |cut| cut.counters.read);
+        let events: u64 = log.iter().map(|entry| entry.events.len() as u64).sum();
+        demand(read == events, || format!("{read} events were read of p{partition}, which has {events}"))?;
+        rejects(world, &collected, partition, log.len() as u64)?;
+    }
+    for (sequence, bytes) in world.store.objects().iter().filter_map(|(name, bytes)| {
+        let number = name.split_once("/manifests/")?.1.strip_suffix(".json")?.parse::<u64>().ok()?;
+        Some((number, bytes))
+    }) {
+        let same = world.seen().manifests.get(&sequence) == Some(bytes);
+        demand(same, || format!("manifest {sequence} is not the one that was stored"))?;
+    }
+    all_rows(world, &collected, &newest)
+}
+
+fn all_rows(world: &World, collected: &Collected, newest: &Manifest) -> Checked {
+    let late: u64 = newest.counters().late;
+    let found: BTreeMap<Key, &Vec<Value>> = collected
+        .all_rows()
+        .filter_map(|row| match row.values.first() {
+            Some(Value::Text(source)) => Some(((row.minute, source.clone()), &row.values)),
+            _ => None,
+        })
+        .collect();
+    let decisions: u64 = newest.cut.iter().map(|cut| cut.idle_decisions).sum();
+    let must_late: u64 =
+        world.story.logs.iter().zip(0..).map(|(log, p)| world.expected.counters(p, log.len() as u64).late).sum();
+    demand(late == must_late || decisions > 0, || {
+        format!("{late} events are late instead of {must_late}, and nobody was idle")
+    })?;
+    demand(world.exact() || decisions > 0 || late == must_late, || "late without a decision".to_owned())?;
+    if late > must_late {
+        return Ok(());
+    }
+    demand(found.len() == world.expected.rows.len(), || {
+        format!("there are {} rows, must be {}", found.len(), world.expected.rows.len())
+    })?;
+    for (key, values) in &world.expected.rows {
+        let row = found.get(key);
+        demand(row.is_some_and(|row| *row == values), || format!("the row of {key:?} is {row:?}, must be {values:?}"))?;
+    }
+    Ok(())
+}
+
+/// The rejects of a partition that were kept, in order.
+fn rejects(world: &World, collected: &Collected, partition: u32, end: u64) -> Checked {
+    let of = collected.rejects.iter().filter(|((_, number), _)| *number == partition);
+    let seen = |reject: &Reject| (reject.position.0, reject.index, reject.reason);
+    let found: Vec<Kept> = of.flat_map(|(_, rejects)| rejects.iter().map(seen)).collect();
+    let ascending = found.windows(2).all(|pair| (pair[0].0, pair[0].1) < (pair[1].0, pair[1].1));
+    demand(ascending, || format!("rejects of p{partition} came twice or out of order: {found:?}"))?;
+    let expected = world.expected.rejects(partition, end);
+    demand(!world.exact() || found == expected, || {
+        format!("rejects of p{partition} are {found:?}, must be {expected:?}")
+    })
+}
