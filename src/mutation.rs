@@ -1,6 +1,8 @@
-//! Mistakes that the engine can be told to make, one at a time: a test shows that the simulation sees each of them.
+//! Mistakes that the engine can be told to make, one at a time: a test shows that the simulation sees each of them. And bounds
+//! that the simulation narrows, so that little data reaches them.
 //!
-//! Only with the feature `mutations`, which no release build has: without it every `mutated!` is the word `false`.
+//! Only with the feature `mutations`, which no release build has: without it every `mutated!` is the word `false`, and every
+//! `narrowed!` its bound.
 
 #[cfg(feature = "mutations")]
 mod switch {
@@ -55,21 +57,36 @@ mod switch {
         EpochNotHeard,
         /// A credit goes to slot 0, whoever sent the words.
         CreditToSlotZero,
-        /// A slot without partitions holds its epoch.
-        EmptySlotHolds,
-        /// A run that goes on begins in the minute that was committed last.
-        ResumeInCommitted,
+        /// Credits are kept back.
+        CreditNotGiven,
+        /// close lets go of epochs whose rows it still owes.
+        CloseLetsGo,
+        /// A slot's epoch is that of its fastest partition.
+        EpochOfFastest,
+        /// A run that goes on does not know which minutes are closed.
+        ClosedMinutesForgotten,
+        /// A manifest is stored before its ledger is.
+        LedgerNotAwaited,
+        /// Cleaning up takes parts that the newest manifest names.
+        NamedPartsRemoved,
         /// An answer counts for the job at hand, whatever its ticket says.
         AnyTicketCounts,
     }
 
     thread_local! {
         static ON: Cell<Option<Mutation>> = const { Cell::new(None) };
+        static PART: Cell<usize> = const { Cell::new(1) };
     }
 
-    /// Makes this thread, and no other, make the mistake.
-    pub fn set(mutation: Option<Mutation>) {
+    /// Makes this thread, and no other, make the mistake and take the bounds for so many times smaller.
+    pub fn set(mutation: Option<Mutation>, smaller: usize) {
         ON.set(mutation);
+        PART.set(smaller.max(1));
+    }
+
+    /// What this thread takes a bound for.
+    pub fn narrow(bound: usize) -> usize {
+        (bound / PART.get()).max(1)
     }
 
     /// Whether this thread makes the mistake.
@@ -79,7 +96,7 @@ mod switch {
 }
 
 #[cfg(feature = "mutations")]
-pub use switch::{Mutation, is_on, set};
+pub use switch::{Mutation, is_on, narrow, set};
 
 /// Whether the engine makes this mistake now.
 #[cfg(feature = "mutations")]
@@ -97,4 +114,20 @@ macro_rules! mutated {
     };
 }
 
-pub(crate) use mutated;
+/// A bound as the simulation has it.
+#[cfg(feature = "mutations")]
+macro_rules! narrowed {
+    ($bound:ident) => {
+        $crate::mutation::narrow($bound)
+    };
+}
+
+/// A bound as it is.
+#[cfg(not(feature = "mutations"))]
+macro_rules! narrowed {
+    ($bound:ident) => {
+        $bound
+    };
+}
+
+pub(crate) use {mutated, narrowed};

@@ -12,6 +12,7 @@ use timely::progress::Stamp;
 use super::wire;
 use crate::aggregate::record;
 use crate::limits::BATCH_WORDS;
+use crate::mutation::narrowed;
 
 /// Records of one kind (events or partials), see [`record`].
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,7 @@ impl Batch {
 
     /// Whether it has reached its size.
     pub fn is_full(&self) -> bool {
-        self.words.len() >= BATCH_WORDS
+        self.words.len() >= narrowed!(BATCH_WORDS)
     }
 
     /// Takes what is there, leaving an empty batch with room for as much again.

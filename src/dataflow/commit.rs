@@ -155,7 +155,9 @@ impl Committer {
                     self.writer.submit(self.ticket, Write::Ledger { commit, attempt, lines });
                     self.step = Step::Ledger(Box::new(manifest));
                 }
-                Step::Ledger(manifest) => match answer(&mut *self.writer, self.ticket) {
+                Step::Ledger(manifest) => match answer(&mut *self.writer, self.ticket)
+                    .or_else(|| mutated!(LedgerNotAwaited).then_some(Ok(())))
+                {
                     None => {
                         self.step = Step::Ledger(manifest);
                         break;

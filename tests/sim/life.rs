@@ -45,7 +45,7 @@ impl Life {
         slots: usize,
         source: MemorySource,
         held: Vec<Faults>,
-        mutation: Option<Mutation>,
+        (mutation, narrow): (Option<Mutation>, usize),
     ) -> Self {
         let (said, back) = channel();
         let (batons, waiting): (Vec<_>, Vec<_>) =
@@ -55,7 +55,7 @@ impl Life {
         let builders = builders.into_iter().map(AllocatorBuilder::Process).collect();
         let mine = Arc::new(job.clone());
         let work = move |allocator: Allocator| {
-            mutation::set(mutation);
+            mutation::set(mutation, narrow);
             // Without a timer, whoever asks to be woken later is woken at the next step: real time has no say.
             let mut worker = ManuallyDrop::new(Worker::new(WorkerConfig::default(), allocator, None));
             let baton = waiting.lock().unwrap()[worker.index()].take().expect("each worker waits once");

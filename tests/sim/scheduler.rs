@@ -9,9 +9,9 @@ use minuet::error::{Fault, Result};
 use minuet::mutation::{self, Mutation};
 use minuet::snapshot::From;
 
-use crate::checks;
 use crate::dice::Dice;
 use crate::edges::{Edges, KEPT, Nobody, Trouble};
+use crate::ending;
 use crate::life::Life;
 use crate::story::Story;
 use crate::world::World;
@@ -27,7 +27,7 @@ pub struct Outcome {
     pub steps: u64,
     pub lives: u64,
     pub idle_decisions: u64,
-    pub commits: u64,
+    pub manifests: u64,
 }
 
 /// How a life ended.
@@ -76,9 +76,9 @@ pub fn play(seed: u64, mutation: Option<Mutation>) -> Outcome {
         lives: 0,
         steps: 0,
     };
-    mutation::set(mutation);
+    mutation::set(mutation, world.story.narrow);
     scheduler.run();
-    mutation::set(None);
+    mutation::set(None, 1);
     let mut seen = world.seen();
     let newest = seen.newest.as_ref();
     Outcome {
@@ -86,7 +86,7 @@ pub fn play(seed: u64, mutation: Option<Mutation>) -> Outcome {
         steps: scheduler.steps,
         lives: scheduler.lives,
         idle_decisions: newest.map_or(0, |newest| newest.cut.iter().map(|cut| cut.idle_decisions).sum()),
-        commits: seen.manifests.len() as u64,
+        manifests: seen.manifests.len() as u64,
         trace: std::mem::take(&mut seen.trace),
     }
 }
@@ -114,7 +114,7 @@ impl Scheduler {
                 End::Broken => return,
                 End::Finished => {
                     self.last_words();
-                    return checks::end(&self.world);
+                    return ending::check(&self.world);
                 }
                 End::Over | End::Killed | End::Asleep => {}
             }
@@ -152,7 +152,7 @@ impl Scheduler {
             resume: Arc::new(resume),
             fate: Fate::default(),
         };
-        Ok(Some(Life::start(number, job, slots, source, edges.held, self.mutation)))
+        Ok(Some(Life::start(number, job, slots, source, edges.held, (self.mutation, world.story.narrow))))
     }
 
     /// Hands out the baton until the life ends.

@@ -75,13 +75,15 @@ pub struct Story {
     pub begins: i64,
     /// How far the wall clock goes in one step, at most.
     pub tick: i64,
+    /// How many times smaller the bounds are.
+    pub narrow: usize,
     /// Times that the run is ended before its input is.
     pub deaths: u64,
 }
 
 impl Story {
     pub fn tell(dice: &mut Dice) -> Story {
-        let idles = dice.percent(15);
+        let idles = dice.percent(20);
         let plan = plan(dice, idles);
         let shape = Shape::draw(dice);
         let logs: Vec<Vec<LogEntry>> = (0..shape.partitions).map(|_| log(dice, &plan, &shape)).collect();
@@ -96,6 +98,7 @@ impl Story {
             idles,
             begins: START * MINUTE + later,
             tick: if idles { 2_000 } else { dice.one_of(&[1, 30, 500, 3_000]) },
+            narrow: dice.one_of(&[1, 16, 1_000, 20_000]),
             deaths: dice.one_of(&[0, 1, 1, 2, 2, 3, 5]),
             plan: Arc::new(plan),
         }

@@ -1,6 +1,7 @@
 //! A sink that collects what is written.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::faults::Faults;
@@ -55,25 +56,27 @@ impl Collected {
 #[derive(Clone, Default)]
 pub struct MemorySink {
     shared: Arc<Mutex<Shared>>,
+    /// The run that this handle, or a clone of it, made the sink ready for.
+    run: Arc<AtomicU64>,
     faults: Faults,
 }
 
 #[derive(Default)]
 struct Shared {
     collected: Collected,
-    /// How often the sink was made ready. Writers opened before the last time are those of an older run.
+    /// The number of the run that the sink was made ready for last: no other may write.
     runs: u64,
 }
 
 impl MemorySink {
     /// An empty sink under this script.
     pub fn new(faults: Faults) -> Self {
-        MemorySink { shared: Arc::default(), faults }
+        MemorySink { faults, ..MemorySink::default() }
     }
 
     /// The same rows under another script: the next run's.
     pub fn with_faults(&self, faults: Faults) -> Self {
-        MemorySink { shared: Arc::clone(&self.shared), faults }
+        MemorySink { shared: Arc::clone(&self.shared), run: Arc::default(), faults }
     }
 
     /// What was written so far.
@@ -98,6 +101,7 @@ impl Sink for MemorySink {
         let known = |written: Epoch| Some(written) <= claim.commit;
         let mut shared = self.lock();
         shared.runs += 1;
+        self.run.store(shared.runs, Ordering::SeqCst);
         if mutated!(DoubtKept) {
             return Ok(());
         }
@@ -109,7 +113,7 @@ impl Sink for MemorySink {
     }
 
     fn open(&self, _slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
-        let (sink, run) = (self.clone(), self.lock().runs);
+        let (sink, run) = (self.clone(), self.run.load(Ordering::SeqCst));
         let work = move |job| {
             let mut shared = sink.lock();
             if shared.runs != run && !mutated!(OlderRunWrites) {

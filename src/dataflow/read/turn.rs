@@ -16,7 +16,7 @@ use crate::aggregate::Kind;
 use crate::error::Result;
 use crate::event::FieldKind;
 use crate::limits::{ENTRIES_PER_TURN, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_MAX};
-use crate::mutation::mutated;
+use crate::mutation::{mutated, narrowed};
 use crate::plan::Plan;
 use crate::snapshot::{PartitionCut, slot_of};
 use crate::time::{Abreast, Epoch, FIRST_EPOCH, LAST_EPOCH, SlotEpoch};
@@ -80,7 +80,8 @@ impl Turn {
             partitions.push(PartitionState::new(Arc::clone(plan), Arc::clone(&symbols), Arc::clone(&texts), cut));
         }
         let starts = partitions.iter().map(|p| Start { partition: p.cut.partition, from: p.cut.position }).collect();
-        let start = manifest.commit.map_or(FIRST_EPOCH, |commit| commit + u64::from(!mutated!(ResumeInCommitted)));
+        let start =
+            manifest.commit.filter(|_| !mutated!(ClosedMinutesForgotten)).map_or(FIRST_EPOCH, |commit| commit + 1);
         Ok(Turn {
             reader: job.source.open(starts, wake.wake())?,
             wake,
@@ -108,7 +109,7 @@ impl Turn {
     }
 
     pub fn has_partitions(&self) -> bool {
-        !self.partitions.is_empty() || mutated!(EmptySlotHolds)
+        !self.partitions.is_empty()
     }
 
     /// The slot's epoch: what it sends is stamped with it.
@@ -133,8 +134,8 @@ impl Turn {
 
     /// Reads up to [`ENTRIES_PER_TURN`] entries. `slowest` is the epoch of the slowest slot, as far as is known here.
     pub fn take(&mut self, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
-        for _ in 0..ENTRIES_PER_TURN {
-            if self.is_ahead_of_commits() || self.in_flight >= WORDS_IN_FLIGHT_MAX as u64 {
+        for _ in 0..narrowed!(ENTRIES_PER_TURN) {
+            if self.is_ahead_of_commits() || self.in_flight >= narrowed!(WORDS_IN_FLIGHT_MAX) as u64 {
                 self.send_events(send);
                 return Ok(Then::Wait(None));
             }
