@@ -1,9 +1,11 @@
 //! One life of the pipeline: real worker threads with the real graph, each of which steps only while it holds the baton.
 
+use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
+use std::thread;
 
 use minuet::connect::memory::{Faults, MemorySource};
 use minuet::dataflow::{Job, build};
@@ -39,6 +41,7 @@ pub struct Life {
 }
 
 impl Life {
+    /// Starts the threads; none of them steps before it has the baton.
     pub fn start(
         number: u64,
         job: Job,
@@ -47,6 +50,7 @@ impl Life {
         held: Vec<Faults>,
         (mutation, narrow): (Option<Mutation>, usize),
     ) -> Self {
+        PLACES.call_once(keep_places);
         let (said, back) = channel();
         let (batons, waiting): (Vec<_>, Vec<_>) =
             (0..slots).map(|_| channel()).map(|(give, wait)| (give, Some(wait))).unzip();
@@ -63,7 +67,7 @@ impl Life {
             match end {
                 Ok(()) => drop(ManuallyDrop::into_inner(worker)),
                 // Its graph is in pieces, so it stays where it is.
-                Err(cause) => drop(said.send(Said::Panicked(words(&*cause)))),
+                Err(_) => drop(said.send(Said::Panicked(PANIC.take()))),
             }
         };
         let threads = initialize_from(builders, Box::new(()), work).unwrap_or_else(|e| panic!("no threads: {e}"));
@@ -87,7 +91,7 @@ impl Life {
                 self.alive.retain(|alive| *alive != slot);
                 Ok(())
             }
-            Said::Panicked(cause) => Err(format!("slot {slot} panicked: {cause}")),
+            Said::Panicked(cause) => Err(format!("slot {slot}: {cause}")),
         }
     }
 
@@ -125,7 +129,21 @@ fn hold(worker: &mut Worker, job: &Job, baton: &Receiver<()>, said: &Sender<Said
     }
 }
 
-fn words(cause: &(dyn std::any::Any + Send)) -> String {
-    let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".to_owned())
+static PLACES: Once = Once::new();
+
+thread_local! {
+    /// What this worker's panic says, with its place.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps a worker's panic for whoever reports it, with its seed; those of other threads are told as ever.
+fn keep_places() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().name().is_some_and(|name| name.starts_with("timely:")) {
+            PANIC.set(info.to_string().replace('\n', " "));
+        } else {
+            tell(info);
+        }
+    }));
 }

@@ -77,6 +77,7 @@ pub fn play(seed: u64, mutation: Option<Mutation>) -> Outcome {
         steps: 0,
     };
     mutation::set(mutation, world.story.narrow);
+    world.tell(world.story.about());
     scheduler.run();
     mutation::set(None, 1);
     let mut seen = world.seen();

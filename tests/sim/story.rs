@@ -82,6 +82,16 @@ pub struct Story {
 }
 
 impl Story {
+    /// What it is about, in a line.
+    pub fn about(&self) -> String {
+        let (plan, sizes) = (&self.plan, self.logs.iter().map(Vec::len).collect::<Vec<_>>());
+        format!(
+            "partitions of {sizes:?} entries, out_of_order {} ms, max_ahead {} ms, idle_after {} ms, {} key groups, {} lanes, \
+             bounds {} times smaller, up to {} ms a step",
+            plan.out_of_order, plan.max_ahead, plan.idle_after, plan.key_groups, plan.lanes, self.narrow, self.tick
+        )
+    }
+
     pub fn tell(dice: &mut Dice) -> Story {
         let idles = dice.percent(20);
         let plan = plan(dice, idles);

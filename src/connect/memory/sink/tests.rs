@@ -52,3 +52,16 @@ fn what_fails_is_written_or_not_and_outlives_the_run() {
     write(&next_run, rows(2, &[2])).expect("the new script is empty");
     assert_eq!(sink.collected(), next_run.collected());
 }
+
+#[test]
+fn an_older_run_can_write_no_more() {
+    let sink = MemorySink::default();
+    let older = sink.with_faults(Faults::none());
+    older.prepare(&at(None), false).expect("it is empty");
+    write(&older, rows(1, &[1])).expect("it is the newest run");
+    sink.prepare(&at(Some(1)), false).expect("a newer run takes over");
+    let error = write(&older, rows(2, &[2])).expect_err("a newer run has taken over");
+    assert_eq!(error.fault, Fault::Superseded);
+    write(&sink, rows(2, &[3])).expect("it is the newest run");
+    assert_eq!(sink.collected().rows.keys().collect::<Vec<_>>(), [&(1, 0), &(2, 0)]);
+}
