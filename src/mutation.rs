@@ -69,6 +69,10 @@ mod switch {
         LedgerNotAwaited,
         /// Cleaning up takes parts that the newest manifest names.
         NamedPartsRemoved,
+        /// A decision of the clock is not counted.
+        IdleNotCounted,
+        /// A slot reads on however much is uncommitted.
+        ReadsOnUncommitted,
         /// An answer counts for the job at hand, whatever its ticket says.
         AnyTicketCounts,
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minuet::aggregate::{FinishedRow, Value};
 use minuet::connect::memory::Collected;
+use minuet::limits::MINUTES_UNCOMMITTED_MAX;
 use minuet::snapshot::{Counters, Manifest, PartRef, Position, Store, part};
 use minuet::time::Epoch;
 
@@ -201,6 +202,16 @@ pub fn emitted(world: &World, commit: Epoch, lane: u32, blocks: &[Vec<FinishedRo
     let longest = world.story.plan.rows_per_insert as usize;
     if blocks.iter().any(|block| block.len() > longest) {
         world.broken(format!("a block of commit {commit} is longer than {longest} rows"));
+    }
+}
+
+/// A slot reads, when the next entries of its partitions are these: its epoch must not be too far past what is to be committed.
+pub fn read(world: &World, places: &BTreeMap<u32, u64>) {
+    let minutes = places.iter().map(|(partition, entry)| world.expected.minute(*partition, *entry));
+    let Some(Some(epoch)) = minutes.min() else { return };
+    let newest = world.seen().newest.as_ref().and_then(|newest| newest.next.last().copied());
+    if newest.is_some_and(|newest| epoch > newest.saturating_add(MINUTES_UNCOMMITTED_MAX)) {
+        world.broken(format!("a slot reads on at epoch {epoch}, though the newest commit epoch is {newest:?}"));
     }
 }
 

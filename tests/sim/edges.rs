@@ -1,10 +1,11 @@
 //! The edges in memory, watched: what goes through them is told, checked and, as a life's trouble says, goes wrong.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use minuet::connect::Keeper;
-use minuet::connect::memory::{Act, Faults, MemoryArchive, MemorySink, MemorySource, MemoryStore};
+use minuet::connect::memory::{Faults, MemoryArchive, MemorySink, MemorySource, MemoryStore};
 use minuet::dataflow::edges::{
     Archive, Keep, Next, Observer, Outlet, Partition, Reader, Sink, Source, Start, Wake, Write,
 };
@@ -12,84 +13,11 @@ use minuet::error::{Error, Result};
 use minuet::snapshot::{History, Manifest, PartitionCut, Position, Store};
 
 use crate::checks;
-use crate::dice::Dice;
+use crate::trouble::{Edge, Trouble, strikes};
 use crate::world::World;
 
 /// Manifests that are kept.
 pub const KEPT: usize = 2;
-
-/// What goes wrong in one life, drawn before it begins.
-pub struct Trouble {
-    dice: Dice,
-    /// Answers in a hundred that come late, swapped, doubled or much later.
-    sloppy: u64,
-    /// The edge whose act fails, and after how many acts.
-    fatal: Option<(Edge, u64)>,
-}
-
-/// An edge that can fail for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Edge {
-    Reader,
-    Sink,
-    Archive,
-    Writes,
-    Reads,
-}
-
-impl Trouble {
-    pub fn draw(dice: &mut Dice, may_die: bool) -> Self {
-        let edge = dice.one_of(&[Edge::Reader, Edge::Sink, Edge::Sink, Edge::Archive, Edge::Writes, Edge::Reads]);
-        let after = dice.one_of(&[3, 12, 40]);
-        let fatal = (may_die && dice.percent(50)).then(|| (edge, dice.below(after)));
-        Trouble { sloppy: dice.one_of(&[0, 20, 50, 90]), fatal, dice: dice.fork() }
-    }
-
-    fn fatal_after(&self, edge: Edge) -> Option<u64> {
-        self.fatal.filter(|(fatal, _)| *fatal == edge).map(|(_, after)| after)
-    }
-
-    /// The script of an outlet.
-    fn outlet(&mut self, edge: Edge) -> Faults {
-        let (mut fatal, mut dice, sloppy) = (self.fatal_after(edge), self.dice.fork(), self.sloppy);
-        Faults::drawn(move || {
-            if strikes(&mut fatal) {
-                return dice.one_of(&[Act::Fail, Act::LoseBefore, Act::LoseAfter]);
-            }
-            if !dice.percent(sloppy) {
-                return Act::Fine;
-            }
-            match dice.below(6) {
-                0 => Act::Delay(dice.below(6) as u32),
-                1 | 2 => Act::Late(dice.below(12) as u32),
-                3 => Act::Hold,
-                4 => Act::AfterNext,
-                _ => Act::Twice,
-            }
-        })
-    }
-
-    /// The script of the store's writes or reads: they answer at once.
-    fn store(&mut self, edge: Edge) -> Faults {
-        let (mut fatal, mut dice) = (self.fatal_after(edge), self.dice.fork());
-        Faults::drawn(move || match strikes(&mut fatal) {
-            true => dice.one_of(&[Act::Fail, Act::LoseBefore, Act::LoseAfter]),
-            false => Act::Fine,
-        })
-    }
-}
-
-/// Counts down to the one that fails.
-fn strikes(left: &mut Option<u64>) -> bool {
-    match left {
-        Some(0) => left.take().is_some(),
-        Some(more) => {
-            *more -= 1;
-            false
-        }
-        None => false,
-    }
-}
 
 /// The edges of one life.
 pub struct Edges {
@@ -99,6 +27,8 @@ pub struct Edges {
     pub history: History,
     /// Scripts with answers that wait to be released.
     pub held: Vec<Faults>,
+    /// Whether another run may claim the pipeline.
+    pub rivalled: bool,
 }
 
 impl Edges {
@@ -106,7 +36,8 @@ impl Edges {
     pub fn new(world: &Arc<World>, life: u64, source: MemorySource, mut trouble: Trouble) -> Self {
         let (sink, archive) = (trouble.outlet(Edge::Sink), trouble.outlet(Edge::Archive));
         let store = world.store.with_faults(trouble.store(Edge::Writes), trouble.store(Edge::Reads));
-        let store = SimStore { world: Arc::clone(world), life, store };
+        let rival = trouble.fatal_after(Edge::Rival);
+        let store = SimStore { world: Arc::clone(world), life, store, rival: Mutex::new(rival) };
         let history = History::new(Arc::new(store), &world.story.plan.name);
         let keeper = Keeper::new(history.clone(), KEPT);
         let fails_after = trouble.fatal_after(Edge::Reader).map_or(-1, u64::cast_signed);
@@ -125,6 +56,7 @@ impl Edges {
             }),
             history,
             held: vec![sink, archive],
+            rivalled: rival.is_some(),
         }
     }
 }
@@ -147,9 +79,19 @@ impl Source for SimSource {
     }
 
     fn open(&self, starts: Vec<Start>, wake: Wake) -> Result<Box<dyn Reader>> {
+        let place = |start: &Start| (start.partition, start.from.map_or(0, |from| from.0));
+        let places = starts.iter().map(place).collect();
         let reader = self.source.open(starts, wake)?;
         let (world, fails_after) = (Arc::clone(&self.world), Arc::clone(&self.fails_after));
-        Ok(Box::new(SimReader { world, life: self.life, reader, fails_after }))
+        Ok(Box::new(SimReader {
+            world,
+            life: self.life,
+            reader,
+            places,
+            has_read: false,
+            ended: Vec::new(),
+            fails_after,
+        }))
     }
 }
 
@@ -157,6 +99,11 @@ struct SimReader {
     world: Arc<World>,
     life: u64,
     reader: Box<dyn Reader>,
+    /// The next entry of each partition that has not ended.
+    places: BTreeMap<u32, u64>,
+    has_read: bool,
+    /// Those that ended since the last entry: the epoch rises after the look that found it out.
+    ended: Vec<u32>,
     fails_after: Arc<AtomicI64>,
 }
 
@@ -166,11 +113,23 @@ impl Reader for SimReader {
         match &next {
             Next::Entry(entry) => {
                 self.world.tell(format!("life {} reads p{partition} entry {}", self.life, entry.position.0));
+                // A slot begins right after the newest commit, wherever its partitions stand: one entry is always read.
+                if self.has_read {
+                    checks::read(&self.world, &self.places);
+                }
+                self.has_read = true;
+                for partition in self.ended.drain(..) {
+                    self.places.remove(&partition);
+                }
+                self.places.insert(partition, entry.next.0);
                 if self.fails_after.fetch_sub(1, Ordering::SeqCst) == 0 {
                     return Err(Error::outside("reading a partition", "it failed, as the seed says"));
                 }
             }
-            Next::Ended => self.world.tell(format!("life {} reads p{partition} to its end", self.life)),
+            Next::Ended => {
+                self.world.tell(format!("life {} reads p{partition} to its end", self.life));
+                self.ended.push(partition);
+            }
             Next::Waiting | Next::CaughtUp => {}
         }
         Ok(next)
@@ -276,9 +235,28 @@ struct SimStore {
     world: Arc<World>,
     life: u64,
     store: MemoryStore,
+    /// Manifests until a rival is first.
+    rival: Mutex<Option<u64>>,
 }
 
 impl SimStore {
+    /// Another run claims the pipeline under the name that this manifest is about to get, and does nothing more.
+    fn rival(&self, name: &str, bytes: &[u8]) {
+        let ours = Manifest::decode(bytes).unwrap();
+        let newest = self.world.seen().newest.clone();
+        let claim = match newest {
+            Some(newest) => Manifest { sequence: newest.sequence + 1, attempt: newest.attempt + 1, ..newest },
+            None => ours.clone(),
+        };
+        // A run that slept has an older number.
+        if claim.sequence == ours.sequence {
+            let claim = Manifest { owner: "rival".to_owned(), ..claim }.encode();
+            self.world.tell("a rival claims the pipeline");
+            self.world.store.put(name, &claim).unwrap();
+            checks::stored(&self.world, name, false, Some(&claim));
+        }
+    }
+
     fn watched<T>(&self, name: &str, put: impl FnOnce() -> Result<T>) -> Result<T> {
         let before = self.world.store.get(name)?;
         let answer = put();
@@ -301,6 +279,9 @@ impl Store for SimStore {
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        if strikes(&mut self.rival.lock().unwrap()) {
+            self.rival(name, bytes);
+        }
         self.watched(name, || self.store.put_if_absent(name, bytes))
     }
 

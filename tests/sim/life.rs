@@ -33,6 +33,8 @@ pub struct Life {
     pub source: MemorySource,
     /// Scripts with answers that wait to be released.
     pub held: Vec<Faults>,
+    /// Whether another run may claim the pipeline.
+    pub rivalled: bool,
     alive: Vec<usize>,
     batons: Vec<Sender<()>>,
     back: Receiver<Said>,
@@ -47,7 +49,7 @@ impl Life {
         job: Job,
         slots: usize,
         source: MemorySource,
-        held: Vec<Faults>,
+        (held, rivalled): (Vec<Faults>, bool),
         (mutation, narrow): (Option<Mutation>, usize),
     ) -> Self {
         PLACES.call_once(keep_places);
@@ -71,7 +73,7 @@ impl Life {
             }
         };
         let threads = initialize_from(builders, Box::new(()), work).unwrap_or_else(|e| panic!("no threads: {e}"));
-        Life { number, job, source, held, alive: (0..slots).collect(), batons, back, _threads: threads }
+        Life { number, job, source, held, rivalled, alive: (0..slots).collect(), batons, back, _threads: threads }
     }
 
     /// The slots whose graph is not complete.

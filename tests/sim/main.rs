@@ -19,6 +19,7 @@ mod mutations;
 mod oracle;
 mod scheduler;
 mod story;
+mod trouble;
 mod world;
 
 use std::env;
@@ -62,11 +63,12 @@ fn play_all(seeds: Range<u64>, play: impl Fn(u64) -> Outcome + Sync, seen: impl 
 }
 
 /// What must be met, or the simulation shows nothing: words of the trace.
-const MET: [&str; 18] = [
+const MET: [&str; 19] = [
     "is killed",
     "falls asleep",
     "is stopped",
     "owns the pipeline now",
+    "a rival claims the pipeline",
     "a newer run has taken it over",
     "could not begin",
     "reading a partition: it failed",

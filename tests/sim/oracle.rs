@@ -45,20 +45,27 @@ pub type Kept = (u64, u32, &'static str);
 pub struct Expected {
     events: Vec<Judged>,
     pub rows: BTreeMap<Key, Vec<Value>>,
+    /// Per partition, the minute of its watermark at the start of each entry, and after the last.
+    minutes: Vec<Vec<Option<u64>>>,
 }
 
 impl Expected {
     pub fn of(story: &Story) -> Self {
-        let mut events = Vec::new();
+        let (mut events, mut minutes) = (Vec::new(), Vec::new());
         for (partition, log) in (0..).zip(&story.logs) {
-            judge(partition, log, story.plan.out_of_order, story.plan.max_ahead, &mut events);
+            minutes.push(judge(partition, log, story.plan.out_of_order, story.plan.max_ahead, &mut events));
         }
         let mut groups: BTreeMap<Key, Vec<&Judged>> = BTreeMap::new();
         for event in events.iter().filter(|event| event.verdict == Verdict::Folded) {
             groups.entry(event.key()).or_default().push(event);
         }
         let rows = groups.into_iter().map(|(key, events)| (key.clone(), row(&key, events))).collect();
-        Expected { events, rows }
+        Expected { events, rows, minutes }
+    }
+
+    /// `M_p` at the start of an entry; `None` where it is not known yet.
+    pub fn minute(&self, partition: u32, entry: u64) -> Option<u64> {
+        self.minutes[partition as usize][entry as usize]
     }
 
     /// What the events of a partition before entry `end` come to.
@@ -111,8 +118,17 @@ impl Judged {
     }
 }
 
-fn judge(partition: u32, log: &[LogEntry], out_of_order: i64, max_ahead: i64, judged: &mut Vec<Judged>) {
+/// Judges the events of a partition, and says where its watermark stood.
+fn judge(
+    partition: u32,
+    log: &[LogEntry],
+    out_of_order: i64,
+    max_ahead: i64,
+    judged: &mut Vec<Judged>,
+) -> Vec<Option<u64>> {
     let mut newest: Option<i64> = None;
+    let minute = |newest: Option<i64>| newest.map(|newest| ((newest - out_of_order) / MINUTE) as u64);
+    let mut minutes = vec![None];
     let (mut place, mut kept_in, mut kept) = (0, None, 0);
     for (number, entry) in (0..).zip(log) {
         let open = newest.map_or(0, |newest| (newest - out_of_order) / MINUTE);
@@ -144,7 +160,9 @@ fn judge(partition: u32, log: &[LogEntry], out_of_order: i64, max_ahead: i64, ju
         let times = judged.iter().rev().take(entry.events.len());
         let moves = times.filter(|event| matches!(event.verdict, Verdict::Folded | Verdict::Late));
         newest = newest.max(moves.map(|event| event.event.at).max());
+        minutes.push(minute(newest));
     }
+    minutes
 }
 
 /// The values of a row after its minute.

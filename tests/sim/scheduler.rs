@@ -10,14 +10,15 @@ use minuet::mutation::{self, Mutation};
 use minuet::snapshot::From;
 
 use crate::dice::Dice;
-use crate::edges::{Edges, KEPT, Nobody, Trouble};
+use crate::edges::{Edges, KEPT, Nobody};
 use crate::ending;
 use crate::life::Life;
 use crate::story::Story;
+use crate::trouble::Trouble;
 use crate::world::World;
 
 /// Steps of a life after everything was there to be read; only a hang gets there.
-const PATIENCE: u64 = 6_000;
+const PATIENCE: u64 = 20_000;
 
 /// What came of a seed.
 pub struct Outcome {
@@ -53,6 +54,8 @@ struct Scheduler {
     there: Vec<usize>,
     /// Steps in a hundred in which something more comes to be there.
     pours: u64,
+    /// Steps in a hundred in which the answers that are held back are let go.
+    releases: u64,
     /// How the slots are favoured.
     weights: Vec<u64>,
     /// An older life that may still wake.
@@ -68,6 +71,7 @@ pub fn play(seed: u64, mutation: Option<Mutation>) -> Outcome {
     let mut scheduler = Scheduler {
         there: world.story.logs.iter().map(|_| 0).collect(),
         pours: dice.one_of(&[3, 15, 60, 100]),
+        releases: dice.one_of(&[2, 15, 40]),
         world: Arc::clone(&world),
         dice,
         mutation,
@@ -153,7 +157,14 @@ impl Scheduler {
             resume: Arc::new(resume),
             fate: Fate::default(),
         };
-        Ok(Some(Life::start(number, job, slots, source, edges.held, (self.mutation, world.story.narrow))))
+        Ok(Some(Life::start(
+            number,
+            job,
+            slots,
+            source,
+            (edges.held, edges.rivalled),
+            (self.mutation, world.story.narrow),
+        )))
     }
 
     /// Hands out the baton until the life ends.
@@ -269,7 +280,8 @@ impl Scheduler {
         let error = life.job.fate.error();
         let said = error.as_ref().map_or("it was stopped".to_owned(), ToString::to_string);
         self.world.tell(format!("life {} ends: {said}", life.number));
-        if !may_die || error.is_none_or(|error| error.fault != Fault::Outside) {
+        let may = |fault| fault == Fault::Outside || fault == Fault::Superseded && life.rivalled;
+        if !may_die || error.is_none_or(|error| !may(error.fault)) {
             self.world.broken(format!("a run ended: {said}"));
         }
         End::Over
@@ -279,7 +291,7 @@ impl Scheduler {
     fn pass_time(&mut self, life: &Life) {
         let tick = self.dice.between(0, self.world.story.tick);
         self.world.go_on(tick);
-        if self.dice.percent(15) {
+        if self.dice.percent(self.releases) {
             life.release();
         }
         if self.dice.percent(self.pours) {

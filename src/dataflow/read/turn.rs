@@ -143,7 +143,7 @@ impl Turn {
             let now = (self.job.clock)();
             for idle in self.clock.tick(now) {
                 let state = self.partitions.iter_mut().find(|state| state.cut.partition == idle);
-                state.into_iter().for_each(|state| state.cut.idle_decisions += 1);
+                state.into_iter().for_each(|state| state.cut.idle_decisions += u64::from(!mutated!(IdleNotCounted)));
             }
             if self.made.events.is_full() {
                 self.send_events(send);
@@ -167,7 +167,9 @@ impl Turn {
     /// Whether too many epochs are uncommitted. The slot that holds back the next commit is never stopped by this: its epoch is
     /// not past any that is named.
     fn is_ahead_of_commits(&self) -> bool {
-        self.agenda.newest().is_some_and(|newest| self.epoch > newest + MINUTES_UNCOMMITTED_MAX)
+        self.agenda
+            .newest()
+            .is_some_and(|newest| self.epoch > newest + MINUTES_UNCOMMITTED_MAX && !mutated!(ReadsOnUncommitted))
     }
 
     /// Looks at the partitions in turn and reads the first entry there is.
