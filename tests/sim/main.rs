@@ -4,7 +4,8 @@
 //!  story      what a seed says before anything runs: dataflow and logs      oracle   what must come of them
 //!  scheduler  who steps, who dies, what the world does meanwhile            checks   what must hold at every manifest
 //!  life       threads with the real graph, which step with the baton only   ending   what must hold in the end
-//!  edges      source, sink, store, archive: watched, and faulty as drawn    world    what outlives a life
+//!  weather    time, entries that come, answers that are let go              world    what outlives a life
+//!  edges      source, sink, store, archive: watched                         trouble  how they fail in one life
 //! ```
 //! MINUET_SIM_SEEDS is the number of seeds, MINUET_SIM_FROM the first; MINUET_SIM_SEED plays one and prints its trace.
 //! `scripts/simulate.sh` sets them.
@@ -20,6 +21,7 @@ mod oracle;
 mod scheduler;
 mod story;
 mod trouble;
+mod weather;
 mod world;
 
 use std::env;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use minuet::cluster::{Begin, begin};
-use minuet::connect::memory::{MemorySource, Standing};
 use minuet::dataflow::{Fate, Job};
 use minuet::error::{Fault, Result};
 use minuet::mutation::{self, Mutation};
@@ -15,6 +14,7 @@ use crate::ending;
 use crate::life::Life;
 use crate::story::Story;
 use crate::trouble::Trouble;
+use crate::weather::Weather;
 use crate::world::World;
 
 /// Steps of a life after everything was there to be read; only a hang gets there.
@@ -50,12 +50,7 @@ struct Scheduler {
     world: Arc<World>,
     dice: Dice,
     mutation: Option<Mutation>,
-    /// Per partition, how many of its entries are there; one more than there are, once it has ended.
-    there: Vec<usize>,
-    /// Steps in a hundred in which something more comes to be there.
-    pours: u64,
-    /// Steps in a hundred in which the answers that are held back are let go.
-    releases: u64,
+    weather: Weather,
     /// How the slots are favoured.
     weights: Vec<u64>,
     /// An older life that may still wake.
@@ -69,9 +64,7 @@ pub fn play(seed: u64, mutation: Option<Mutation>) -> Outcome {
     let mut dice = Dice::new(seed);
     let world = Arc::new(World::new(Story::tell(&mut dice)));
     let mut scheduler = Scheduler {
-        there: world.story.logs.iter().map(|_| 0).collect(),
-        pours: dice.one_of(&[3, 15, 60, 100]),
-        releases: dice.one_of(&[2, 15, 40]),
+        weather: Weather::new(&world, &mut dice),
         world: Arc::clone(&world),
         dice,
         mutation,
@@ -134,12 +127,7 @@ impl Scheduler {
         let (world, number) = (Arc::clone(&self.world), self.lives);
         let slots = self.dice.between(1, 4) as usize;
         world.tell(format!("life {number} begins with {slots} slots"));
-        let source = MemorySource::new();
-        for (partition, entries) in world.story.entries.iter().enumerate() {
-            let there = self.there[partition];
-            let standing = self.standing(partition);
-            source.add(&format!("part-{partition}"), entries[..there.min(entries.len())].to_vec(), standing);
-        }
+        let source = self.weather.source();
         let edges = Edges::new(&world, number, source.clone(), Trouble::draw(&mut self.dice, may_die));
         let how = Begin { from: From::Newest, owner: format!("life {number}") };
         let plan = &world.story.plan;
@@ -177,7 +165,7 @@ impl Scheduler {
             if dies == Some(step) {
                 return self.die(life);
             }
-            self.pass_time(&life);
+            self.weather.pass(&life, self.sleeper.as_ref());
             if self.step(&mut life).is_err() || self.world.problem().is_some() {
                 return End::Broken;
             }
@@ -187,7 +175,7 @@ impl Scheduler {
             if life.job.fate.is_over() {
                 return self.over(&life, may_die);
             }
-            if self.all_there() {
+            if self.weather.is_over() {
                 patience -= 1;
             }
             if patience == 0 {
@@ -285,54 +273,5 @@ impl Scheduler {
             self.world.broken(format!("a run ended: {said}"));
         }
         End::Over
-    }
-
-    /// What the world does between two steps.
-    fn pass_time(&mut self, life: &Life) {
-        let tick = self.dice.between(0, self.world.story.tick);
-        self.world.go_on(tick);
-        if self.dice.percent(self.releases) {
-            life.release();
-        }
-        if self.dice.percent(self.pours) {
-            self.pour(life);
-        }
-    }
-
-    fn all_there(&self) -> bool {
-        self.there.iter().zip(&self.world.story.entries).all(|(there, entries)| *there > entries.len())
-    }
-
-    /// More of a partition comes to be there, or its end.
-    fn pour(&mut self, life: &Life) {
-        let (world, partition) = (Arc::clone(&self.world), self.dice.index(self.there.len()));
-        let (from, entries) = (self.there[partition], &world.story.entries[partition]);
-        if from > entries.len() {
-            return;
-        }
-        let to = (from + self.dice.between(0, 4) as usize).min(entries.len() + 1);
-        self.there[partition] = to;
-        if to > from {
-            world.tell(format!("p{partition} has {to} of {} entries", entries.len()));
-        }
-        let standing = self.standing(partition);
-        let sources = [Some(&life.source), self.sleeper.as_ref().map(|sleeper| &sleeper.source)];
-        for source in sources.into_iter().flatten() {
-            for entry in &entries[from.min(entries.len())..to.min(entries.len())] {
-                source.append(partition as u32, entry.clone());
-            }
-            source.stand(partition as u32, standing.clone());
-        }
-    }
-
-    /// What a partition says after the entries that are there.
-    fn standing(&mut self, partition: usize) -> Standing {
-        if self.there[partition] > self.world.story.entries[partition].len() {
-            Standing::Ended
-        } else if self.dice.percent(if self.world.story.idles { 85 } else { 40 }) {
-            Standing::CaughtUp
-        } else {
-            Standing::Waiting
-        }
     }
 }
