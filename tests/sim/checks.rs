@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use minuet::aggregate::{FinishedRow, Value};
 use minuet::connect::memory::Collected;
 use minuet::limits::MINUTES_UNCOMMITTED_MAX;
-use minuet::snapshot::{Counters, Manifest, PartRef, Position, Store, part};
-use minuet::time::Epoch;
+use minuet::snapshot::{Counters, From, Manifest, PartRef, Position, Store, part};
+use minuet::time::{Epoch, FIRST_EPOCH};
 
+use crate::edges::RIVAL;
 use crate::oracle::Key;
 use crate::world::World;
 
@@ -34,7 +35,7 @@ pub fn stored(world: &World, name: &str, replaced: bool, bytes: Option<&[u8]>) {
             {
                 return Ok(());
             }
-            follows(&manifest, newest.as_ref())?;
+            follows(world, &manifest, newest.as_ref())?;
             holds(world, &manifest)?;
             world.seen().newest = Some(manifest);
             Ok(())
@@ -54,23 +55,14 @@ fn shown(manifest: &Manifest) -> String {
 }
 
 /// A manifest goes on where the newest one stopped.
-fn follows(manifest: &Manifest, newest: Option<&Manifest>) -> Checked {
+fn follows(world: &World, manifest: &Manifest, newest: Option<&Manifest>) -> Checked {
     let of = manifest.sequence;
     let Some(newest) = newest else {
         return demand(of == 1 && manifest.commit.is_none(), || format!("the first manifest is {manifest:?}"));
     };
     demand(of == newest.sequence + 1, || format!("manifest {of} was stored after {}", newest.sequence))?;
     if manifest.attempt != newest.attempt {
-        let claim = Manifest {
-            sequence: of,
-            attempt: newest.attempt + 1,
-            owner: manifest.owner.clone(),
-            written_at: manifest.written_at,
-            ..newest.clone()
-        };
-        return demand(claim == *manifest, || {
-            format!("claim {of} changes what it finds: {manifest:?}, found {newest:?}")
-        });
+        return claims(world, manifest, newest);
     }
     demand(manifest.commit == newest.next.first().copied(), || {
         format!("manifest {of} commits {:?}, named were {:?}", manifest.commit, newest.next)
@@ -84,6 +76,39 @@ fn follows(manifest: &Manifest, newest: Option<&Manifest>) -> Checked {
         })?;
     }
     Ok(())
+}
+
+/// A claim changes nothing but who owns what it found: the newest state, an older one, or none.
+fn claims(world: &World, claim: &Manifest, newest: &Manifest) -> Checked {
+    let leads_on = world.leads_on();
+    let mut seen = world.seen();
+    let from = if claim.owner == RIVAL { From::Newest } else { seen.from };
+    let found = match from {
+        From::Newest => newest.clone(),
+        From::Sequence(sequence) if !leads_on => {
+            return Err(format!("a run went on from {sequence}, whose rows are gone"));
+        }
+        From::Sequence(sequence) => Manifest::decode(&seen.manifests[&sequence]).map_err(|error| error.to_string())?,
+        From::Nothing => Manifest {
+            pipeline: claim.pipeline.clone(),
+            life: claim.owner.clone(),
+            plan: claim.plan.clone(),
+            key_groups: claim.key_groups,
+            lanes: claim.lanes,
+            next: vec![FIRST_EPOCH],
+            ..Manifest::default()
+        },
+    };
+    let must = Manifest {
+        sequence: newest.sequence + 1,
+        attempt: newest.attempt + 1,
+        owner: claim.owner.clone(),
+        written_at: claim.written_at,
+        ..found
+    };
+    // What was named after the state that it goes on from may be named otherwise now.
+    seen.rows.retain(|(commit, _), _| Some(commit) <= claim.next.last());
+    demand(must == *claim, || format!("a claim changes what it finds: it is {claim:?}, must be {must:?}"))
 }
 
 /// What a manifest names is there, and comes to what was read before its cut.

@@ -19,6 +19,9 @@ use crate::world::World;
 /// Manifests that are kept.
 pub const KEPT: usize = 2;
 
+/// Who claims the pipeline and does nothing more.
+pub const RIVAL: &str = "rival";
+
 /// The edges of one life.
 pub struct Edges {
     pub source: Arc<SimSource>,
@@ -250,7 +253,7 @@ impl SimStore {
         };
         // A run that slept has an older number.
         if claim.sequence == ours.sequence {
-            let claim = Manifest { owner: "rival".to_owned(), ..claim }.encode();
+            let claim = Manifest { owner: RIVAL.to_owned(), ..claim }.encode();
             self.world.tell("a rival claims the pipeline");
             self.world.store.put(name, &claim).unwrap();
             checks::stored(&self.world, name, false, Some(&claim));

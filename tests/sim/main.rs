@@ -65,12 +65,14 @@ fn play_all(seeds: Range<u64>, play: impl Fn(u64) -> Outcome + Sync, seen: impl 
 }
 
 /// What must be met, or the simulation shows nothing: words of the trace.
-const MET: [&str; 19] = [
+const MET: [&str; 21] = [
     "is killed",
     "falls asleep",
     "is stopped",
     "owns the pipeline now",
     "a rival claims the pipeline",
+    "begins anew from Sequence",
+    "begins anew from Nothing",
     "a newer run has taken it over",
     "could not begin",
     "reading a partition: it failed",

@@ -55,6 +55,8 @@ struct Scheduler {
     weights: Vec<u64>,
     /// An older life that may still wake.
     sleeper: Option<Life>,
+    /// Whether a run that was to begin empty came to nothing.
+    half_begun: bool,
     lives: u64,
     steps: u64,
 }
@@ -70,6 +72,7 @@ pub fn play(seed: u64, mutation: Option<Mutation>) -> Outcome {
         mutation,
         weights: Vec::new(),
         sleeper: None,
+        half_begun: false,
         lives: 0,
         steps: 0,
     };
@@ -102,7 +105,8 @@ impl Scheduler {
                 Ok(None) => End::Finished,
                 Err(error) => {
                     self.world.tell(format!("life {} could not begin: {error}", self.lives));
-                    if error.fault != Fault::Outside || !may_die {
+                    let refused = error.fault == Fault::Configuration && !self.world.leads_on();
+                    if !may_die || error.fault != Fault::Outside && !refused {
                         self.world.broken(format!("a run could not begin: {error}"));
                     }
                     End::Over
@@ -129,9 +133,13 @@ impl Scheduler {
         world.tell(format!("life {number} begins with {slots} slots"));
         let source = self.weather.source();
         let edges = Edges::new(&world, number, source.clone(), Trouble::draw(&mut self.dice, may_die));
-        let how = Begin { from: From::Newest, owner: format!("life {number}") };
+        let from = self.from(may_die);
+        self.half_begun = from == From::Nothing;
+        world.seen().from = from;
+        let how = Begin { from, owner: format!("life {number}") };
         let plan = &world.story.plan;
         let resume = begin(plan, &*edges.source, &*edges.sink, &edges.history, &world.clock(), KEPT, &how)?;
+        self.half_begun = false;
         if resume.manifest.next.is_empty() {
             return Ok(None);
         }
@@ -153,6 +161,23 @@ impl Scheduler {
             (edges.held, edges.rivalled),
             (self.mutation, world.story.narrow),
         )))
+    }
+
+    /// Where the next run is told to begin: now and then at an older state, or at none.
+    fn from(&mut self, may_die: bool) -> From {
+        let stored = self.world.committed();
+        let from = match self.dice.below(20) {
+            // One that began empty and died before it had the sink is to be begun so again.
+            _ if self.half_begun => From::Nothing,
+            _ if !may_die => return From::Newest,
+            0 => From::Nothing,
+            1 | 2 if !stored.is_empty() => From::Sequence(self.dice.one_of(&stored)),
+            _ => return From::Newest,
+        };
+        self.world.tell(format!("life {} begins anew from {from:?}", self.lives));
+        // What an older run has in hand may be named otherwise now: it is surely dead, or nobody would do this.
+        self.sleeper = None;
+        from
     }
 
     /// Hands out the baton until the life ends.

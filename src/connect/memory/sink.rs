@@ -1,7 +1,6 @@
 //! A sink that collects what is written.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::faults::Faults;
@@ -57,15 +56,34 @@ impl Collected {
 pub struct MemorySink {
     shared: Arc<Mutex<Shared>>,
     /// The run that this handle, or a clone of it, made the sink ready for.
-    run: Arc<AtomicU64>,
+    ours: Arc<Mutex<Option<Owner>>>,
     faults: Faults,
 }
 
 #[derive(Default)]
 struct Shared {
     collected: Collected,
-    /// The number of the run that the sink was made ready for last: no other may write.
-    runs: u64,
+    /// The run that the sink was made ready for last: no other may write.
+    owner: Option<Owner>,
+}
+
+/// A run of one life of one pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Owner {
+    pipeline: String,
+    life: String,
+    attempt: u64,
+}
+
+impl Owner {
+    fn of(manifest: &Manifest) -> Self {
+        let (pipeline, life) = (manifest.pipeline.clone(), manifest.life.clone());
+        Owner { pipeline, life, attempt: manifest.attempt }
+    }
+
+    fn is_kin(&self, other: &Owner) -> bool {
+        self.pipeline == other.pipeline && self.life == other.life
+    }
 }
 
 impl MemorySink {
@@ -76,7 +94,7 @@ impl MemorySink {
 
     /// The same rows under another script: the next run's.
     pub fn with_faults(&self, faults: Faults) -> Self {
-        MemorySink { shared: Arc::clone(&self.shared), run: Arc::default(), faults }
+        MemorySink { shared: Arc::clone(&self.shared), ours: Arc::default(), faults }
     }
 
     /// What was written so far.
@@ -89,19 +107,35 @@ impl MemorySink {
     }
 }
 
+fn superseded() -> Error {
+    Error::new(Fault::Superseded, "writing to the sink in memory: a newer run has taken it over")
+}
+
 impl Sink for MemorySink {
     fn check(&self, found: Option<&Manifest>) -> Result<()> {
-        if found.is_some_and(|found| found.commit.is_some()) || self.lock().collected.rows.is_empty() {
-            return Ok(());
+        let shared = self.lock();
+        let refused = |why: &str| Err(Error::configuration(format!("the sink in memory {why}: take another")));
+        match (found, &shared.owner) {
+            (Some(found), Some(owner)) if !owner.is_kin(&Owner::of(found)) => refused("belongs to another state"),
+            _ if found.is_none_or(|found| found.commit.is_none()) && !shared.collected.rows.is_empty() => {
+                refused("holds rows already, but the state knows of none")
+            }
+            _ => Ok(()),
         }
-        Err(Error::configuration("the sink in memory holds rows already, but the state knows of none: take another"))
     }
 
-    fn prepare(&self, claim: &Manifest, _fresh: bool) -> Result<()> {
+    fn prepare(&self, claim: &Manifest, fresh: bool) -> Result<()> {
         let known = |written: Epoch| Some(written) <= claim.commit;
-        let mut shared = self.lock();
-        shared.runs += 1;
-        self.run.store(shared.runs, Ordering::SeqCst);
+        let (mut shared, ours) = (self.lock(), Owner::of(claim));
+        match &shared.owner {
+            Some(owner) if owner.is_kin(&ours) && owner.attempt > ours.attempt => return Err(superseded()),
+            Some(owner) if !owner.is_kin(&ours) && !fresh => {
+                return Err(Error::configuration("the sink in memory belongs to another state: take another"));
+            }
+            _ => {}
+        }
+        *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(ours.clone());
+        shared.owner = Some(ours);
         if mutated!(DoubtKept) {
             return Ok(());
         }
@@ -113,14 +147,12 @@ impl Sink for MemorySink {
     }
 
     fn open(&self, _slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
-        let (sink, run) = (self.clone(), self.run.load(Ordering::SeqCst));
+        let sink = self.clone();
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let work = move |job| {
             let mut shared = sink.lock();
-            if shared.runs != run && !mutated!(OlderRunWrites) {
-                return Err(Error::new(
-                    Fault::Superseded,
-                    "writing to the sink in memory: a newer run has taken it over",
-                ));
+            if shared.owner != ours && !mutated!(OlderRunWrites) {
+                return Err(superseded());
             }
             shared.collected.write(job);
             Ok(())

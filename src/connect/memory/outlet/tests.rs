@@ -78,7 +78,7 @@ fn failures_say_whether_the_work_was_done() {
 #[test]
 fn a_late_job_has_not_happened_until_it_is_answered() {
     let mut bench = bench();
-    bench.submit(&[Act::Late(1), Act::Fine]);
+    bench.submit(&[Act::Late(2), Act::Fine]);
     assert_eq!((bench.tickets(), bench.done.borrow().clone()), (vec![1], vec![1]));
     assert_eq!(bench.tickets(), [0]);
     assert_eq!(*bench.done.borrow(), [1, 0]);
