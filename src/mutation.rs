@@ -71,6 +71,8 @@ mod switch {
         NamedPartsRemoved,
         /// A decision of the clock is not counted.
         IdleNotCounted,
+        /// A run goes on from a manifest that one which went back has left behind.
+        LeftBehindTakenUp,
         /// A slot reads on however much is uncommitted.
         ReadsOnUncommitted,
         /// An answer counts for the job at hand, whatever its ticket says.

@@ -17,7 +17,7 @@ use crate::trouble::{Edge, Trouble, strikes};
 use crate::world::World;
 
 /// Manifests that are kept.
-pub const KEPT: usize = 2;
+pub const KEPT: usize = 3;
 
 /// Who claims the pipeline and does nothing more.
 pub const RIVAL: &str = "rival";

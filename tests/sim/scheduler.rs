@@ -55,6 +55,8 @@ struct Scheduler {
     weights: Vec<u64>,
     /// An older life that may still wake.
     sleeper: Option<Life>,
+    /// Runs in a hundred that do not go on from the newest state.
+    returns: u64,
     /// Whether a run that was to begin empty came to nothing.
     half_begun: bool,
     lives: u64,
@@ -67,6 +69,7 @@ pub fn play(seed: u64, mutation: Option<Mutation>) -> Outcome {
     let world = Arc::new(World::new(Story::tell(&mut dice)));
     let mut scheduler = Scheduler {
         weather: Weather::new(&world, &mut dice),
+        returns: dice.one_of(&[0, 0, 10, 80]),
         world: Arc::clone(&world),
         dice,
         mutation,
@@ -166,13 +169,15 @@ impl Scheduler {
     /// Where the next run is told to begin: now and then at an older state, or at none.
     fn from(&mut self, may_die: bool) -> From {
         let stored = self.world.committed();
-        let from = match self.dice.below(20) {
-            // One that began empty and died before it had the sink is to be begun so again.
-            _ if self.half_begun => From::Nothing,
-            _ if !may_die => return From::Newest,
-            0 => From::Nothing,
-            1 | 2 if !stored.is_empty() => From::Sequence(self.dice.one_of(&stored)),
-            _ => return From::Newest,
+        let from = if self.half_begun {
+            // One that was to begin empty and died before it had the sink is begun so again.
+            From::Nothing
+        } else if stored.is_empty() || !may_die || !self.dice.percent(self.returns) {
+            return From::Newest;
+        } else if self.dice.percent(20) {
+            From::Nothing
+        } else {
+            From::Sequence(self.dice.one_of(&stored))
         };
         self.world.tell(format!("life {} begins anew from {from:?}", self.lives));
         // What an older run has in hand may be named otherwise now: it is surely dead, or nobody would do this.
@@ -182,7 +187,7 @@ impl Scheduler {
 
     /// Hands out the baton until the life ends.
     fn live(&mut self, mut life: Life, may_die: bool) -> End {
-        let limit = self.dice.one_of(&[10, 60, 300]);
+        let limit = self.dice.one_of(&[20, 200, 800, 2_000]);
         let dies = may_die.then(|| self.dice.below(limit));
         self.favour(life.alive().len());
         let mut patience = PATIENCE;

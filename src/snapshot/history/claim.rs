@@ -56,7 +56,9 @@ impl History {
             From::Sequence(from) => {
                 let found = self.manifest(from)?;
                 let found = found.ok_or_else(|| self.no_such(from, &self.sequences().unwrap_or_default()))?;
-                self.check_not_left_behind(&found)?;
+                if !mutated!(LeftBehindTakenUp) {
+                    self.check_not_left_behind(&found)?;
+                }
                 Some(found)
             }
         };
