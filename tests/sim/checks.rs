@@ -8,8 +8,8 @@ use minuet::limits::MINUTES_UNCOMMITTED_MAX;
 use minuet::snapshot::{Counters, From, Manifest, PartRef, Position, Store, part};
 use minuet::time::{Epoch, FIRST_EPOCH};
 
-use crate::edges::RIVAL;
 use crate::oracle::Key;
+use crate::store::RIVAL;
 use crate::world::World;
 
 /// The error is what was broken, in words.

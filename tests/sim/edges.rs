@@ -1,26 +1,24 @@
 //! The edges in memory, watched: what goes through them is told, checked and, as a life's trouble says, goes wrong.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use minuet::connect::Keeper;
-use minuet::connect::memory::{Faults, MemoryArchive, MemorySink, MemorySource, MemoryStore};
+use minuet::connect::memory::{Faults, MemoryArchive, MemorySink, MemorySource};
 use minuet::dataflow::edges::{
     Archive, Keep, Next, Observer, Outlet, Partition, Reader, Sink, Source, Start, Wake, Write,
 };
 use minuet::error::{Error, Result};
-use minuet::snapshot::{History, Manifest, PartitionCut, Position, Store};
+use minuet::snapshot::{History, Manifest, PartitionCut, Position};
 
 use crate::checks;
-use crate::trouble::{Edge, Trouble, strikes};
+use crate::store::SimStore;
+use crate::trouble::{Edge, Trouble};
 use crate::world::World;
 
 /// Manifests that are kept.
 pub const KEPT: usize = 3;
-
-/// Who claims the pipeline and does nothing more.
-pub const RIVAL: &str = "rival";
 
 /// The edges of one life.
 pub struct Edges {
@@ -40,7 +38,7 @@ impl Edges {
         let (sink, archive) = (trouble.outlet(Edge::Sink), trouble.outlet(Edge::Archive));
         let store = world.store.with_faults(trouble.store(Edge::Writes), trouble.store(Edge::Reads));
         let rival = trouble.fatal_after(Edge::Rival);
-        let store = SimStore { world: Arc::clone(world), life, store, rival: Mutex::new(rival) };
+        let store = SimStore::new(world, life, store, rival);
         let history = History::new(Arc::new(store), &world.story.plan.name);
         let keeper = Keeper::new(history.clone(), KEPT);
         let fails_after = trouble.fatal_after(Edge::Reader).map_or(-1, u64::cast_signed);
@@ -230,75 +228,6 @@ impl<J: Seen> Outlet<J> for SimOutlet<J> {
         let said = answer.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned());
         self.world.tell(format!("{} answers {ticket}: {said}", self.place));
         Some((ticket, answer))
-    }
-}
-
-/// A store of which every manifest is checked as it comes to be there.
-struct SimStore {
-    world: Arc<World>,
-    life: u64,
-    store: MemoryStore,
-    /// Manifests until a rival is first.
-    rival: Mutex<Option<u64>>,
-}
-
-impl SimStore {
-    /// Another run claims the pipeline under the name that this manifest is about to get, and does nothing more.
-    fn rival(&self, name: &str, bytes: &[u8]) {
-        let ours = Manifest::decode(bytes).unwrap();
-        let newest = self.world.seen().newest.clone();
-        let claim = match newest {
-            Some(newest) => Manifest { sequence: newest.sequence + 1, attempt: newest.attempt + 1, ..newest },
-            None => ours.clone(),
-        };
-        // A run that slept has an older number.
-        if claim.sequence == ours.sequence {
-            let claim = Manifest { owner: RIVAL.to_owned(), ..claim }.encode();
-            self.world.tell("a rival claims the pipeline");
-            self.world.store.put(name, &claim).unwrap();
-            checks::stored(&self.world, name, false, Some(&claim));
-        }
-    }
-
-    fn watched<T>(&self, name: &str, put: impl FnOnce() -> Result<T>) -> Result<T> {
-        let before = self.world.store.get(name)?;
-        let answer = put();
-        let after = self.world.store.get(name)?;
-        if before != after {
-            self.world.tell(format!("life {} stores {name}", self.life));
-            checks::stored(&self.world, name, before.is_some(), after.as_deref());
-        }
-        answer
-    }
-}
-
-impl Store for SimStore {
-    fn place(&self) -> String {
-        self.store.place()
-    }
-
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.watched(name, || self.store.put(name, bytes))
-    }
-
-    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool> {
-        if strikes(&mut self.rival.lock().unwrap()) {
-            self.rival(name, bytes);
-        }
-        self.watched(name, || self.store.put_if_absent(name, bytes))
-    }
-
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.store.get(name)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        self.store.list(prefix)
-    }
-
-    fn delete(&self, name: &str) -> Result<()> {
-        self.world.tell(format!("life {} removes {name}", self.life));
-        self.store.delete(name)
     }
 }
 

@@ -19,6 +19,7 @@ mod life;
 mod mutations;
 mod oracle;
 mod scheduler;
+mod store;
 mod story;
 mod trouble;
 mod weather;
@@ -36,7 +37,7 @@ use scheduler::{Outcome, play};
 const SEEDS: u64 = 1_000;
 
 /// Seeds from which on every kind of event must have been met.
-const MEETS_ALL: u64 = 300;
+const MEETS_ALL: u64 = 1_000;
 
 fn setting(name: &str) -> Option<u64> {
     env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value} is not a number")))

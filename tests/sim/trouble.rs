@@ -30,8 +30,8 @@ impl Trouble {
     pub fn draw(dice: &mut Dice, may_die: bool) -> Self {
         use Edge::{Archive, Reader, Reads, Rival, Sink, Writes};
         let edge = dice.one_of(&[Reader, Sink, Sink, Archive, Writes, Reads, Rival]);
-        let after = dice.one_of(&[3, 12, 40]);
-        let fatal = (may_die && dice.percent(50)).then(|| (edge, dice.below(after)));
+        let after = dice.one_of(&[2, 8, 30]);
+        let fatal = (may_die && dice.percent(70)).then(|| (edge, dice.below(after)));
         Trouble { sloppy: dice.one_of(&[0, 20, 50, 90]), fatal, dice: dice.fork() }
     }
 
