@@ -13,6 +13,7 @@ use timely::progress::Stamp;
 use super::wire;
 use crate::aggregate::record;
 use crate::limits::{BATCH_WORDS, SLOTS_MAX, SPENT_BUFFER_WORDS_MAX, SPENT_BUFFERS_MAX};
+use crate::mutation::narrowed;
 
 /// What tells partials from events on the wire, in the word that says who sent them.
 const PARTIALS_BIT: u32 = 1 << 31;
@@ -58,7 +59,7 @@ impl Batch {
 
     /// Whether it has reached its size.
     pub fn is_full(&self) -> bool {
-        self.words.len() >= BATCH_WORDS
+        self.words.len() >= narrowed!(BATCH_WORDS)
     }
 
     /// Takes what is there, leaving an empty batch with room for about as much again.

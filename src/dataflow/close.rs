@@ -18,6 +18,7 @@ use super::control::{Agenda, Control, Credit};
 use crate::aggregate::{OpenTables, record};
 use crate::error::Error;
 use crate::limits::OPEN_BYTES_MAX;
+use crate::mutation::mutated;
 use crate::snapshot::{key_group, slot_of};
 use crate::time::{Epoch, LAST_EPOCH};
 
@@ -101,14 +102,17 @@ pub(super) fn close<'scope>(
                         Records::Events => state.tables.fold(*stamp, &batch.words),
                         Records::Partials => state.tables.merge(*stamp, &batch.words),
                     }
-                    owed.push(Credit { to: batch.from, words: batch.words.len() as u64 });
+                    owed.push(Credit {
+                        to: if mutated!(CreditToSlotZero) { 0 } else { batch.from },
+                        words: batch.words.len() as u64,
+                    });
                     batch.spend();
                 }
             });
             if let Err(error) = state.tables.within(OPEN_BYTES_MAX) {
                 fate.fail(error);
             }
-            if let (false, Some(standing)) = (owed.is_empty(), &state.standing) {
+            if let (false, Some(standing)) = (owed.is_empty() || mutated!(CreditNotGiven), &state.standing) {
                 credits.activate().session(&standing.credits).give_iterator(owed.into_iter());
             }
             state.advance(&frontiers[0], &mut |capabilities, mut parcels| {
@@ -126,8 +130,9 @@ impl Close {
         if let Some(commit) = job.resume.manifest.commit {
             let mut mine = Vec::new();
             // The same pure function that routes events is applied again: any number of slots can take up the state.
-            for partial in record::records(&job.resume.partials).filter(|partial| route(record::hash(partial)) == slot)
-            {
+            for partial in record::records(&job.resume.partials).filter(|partial| {
+                route(record::hash(partial).wrapping_add(u64::from(mutated!(StateOfWrongSlot)) << 63)) == slot
+            }) {
                 mine.extend_from_slice(partial);
             }
             tables.merge(commit, &mine);
@@ -145,14 +150,15 @@ impl Close {
         {
             standing.downgrade(commit);
             let (mut closed, mut open) = (Batches::new(), Batches::new());
-            self.tables.close(commit, &mut |partial| closed.push(partial), &mut |partial| open.push(partial));
+            let end = if mutated!(CloseAtSeenFrontier) { frontier.map_or(commit, |passed| passed - 1) } else { commit };
+            self.tables.close(end, &mut |partial| closed.push(partial), &mut |partial| open.push(partial));
             emit(standing, Parcels { closed: closed.finish(), open: open.finish() });
             self.agenda.done(commit);
             if commit == LAST_EPOCH {
                 self.standing = None;
                 return;
             }
-            standing.downgrade(commit + 1);
+            standing.downgrade(if mutated!(CloseLetsGo) { LAST_EPOCH } else { commit + 1 });
         }
     }
 }

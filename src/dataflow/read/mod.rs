@@ -19,6 +19,7 @@ use super::batch::Batch;
 use super::build::Job;
 use super::control::{Control, Credit};
 use super::flush::Rejected;
+use crate::mutation::mutated;
 use crate::snapshot::PartitionCut;
 use crate::time::Epoch;
 pub use combine::Combine;
@@ -109,6 +110,7 @@ pub(super) fn read<'scope>(
                 Ok(Then::Wait(None)) => {}
                 Ok(Then::Wait(Some(millis))) => activator.activate_after(Duration::from_millis(millis)),
                 Ok(Then::Ended) => held = None,
+                Err(_) if mutated!(ErrorTakenForEnd) => held = None,
                 // The capabilities stay: letting go of them would tell everyone that the epoch is complete.
                 Err(error) => fate.fail(error),
             }

@@ -17,6 +17,7 @@ use crate::aggregate::Kind;
 use crate::error::Result;
 use crate::event::FieldKind;
 use crate::limits::{ENTRIES_PER_TURN, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_MAX};
+use crate::mutation::{mutated, narrowed};
 use crate::plan::Plan;
 use crate::snapshot::{PartitionCut, slot_of};
 use crate::time::{Abreast, Epoch, FIRST_EPOCH, LAST_EPOCH, SlotEpoch};
@@ -81,7 +82,8 @@ impl Turn {
             partitions.push(PartitionState::new(Arc::clone(plan), Arc::clone(&symbols), Arc::clone(&texts), cut));
         }
         let starts = partitions.iter().map(|p| Start { partition: p.cut.partition, from: p.cut.position }).collect();
-        let start = manifest.commit.map_or(FIRST_EPOCH, |commit| commit + 1);
+        let start =
+            manifest.commit.filter(|_| !mutated!(ClosedMinutesForgotten)).map_or(FIRST_EPOCH, |commit| commit + 1);
         Ok(Turn {
             reader: job.source.open(starts, wake.wake())?,
             wake,
@@ -135,8 +137,8 @@ impl Turn {
 
     /// Reads up to [`ENTRIES_PER_TURN`] entries. `slowest` is the epoch of the slowest slot, as far as is known here.
     pub fn take(&mut self, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
-        for _ in 0..ENTRIES_PER_TURN {
-            if self.is_ahead_of_commits() || self.in_flight >= WORDS_IN_FLIGHT_MAX as u64 {
+        for _ in 0..narrowed!(ENTRIES_PER_TURN) {
+            if self.is_ahead_of_commits() || self.in_flight >= narrowed!(WORDS_IN_FLIGHT_MAX) as u64 {
                 self.hand_on(send);
                 return Ok(Then::Wait(None));
             }
@@ -144,7 +146,7 @@ impl Turn {
             let now = (self.job.clock)();
             for idle in self.clock.tick(now) {
                 let state = self.partitions.iter_mut().find(|state| state.cut.partition == idle);
-                state.into_iter().for_each(|state| state.cut.idle_decisions += 1);
+                state.into_iter().for_each(|state| state.cut.idle_decisions += u64::from(!mutated!(IdleNotCounted)));
             }
             if self.made.events.is_full() {
                 self.hand_on(send);
@@ -168,7 +170,9 @@ impl Turn {
     /// Whether too many epochs are uncommitted. The slot that holds back the next commit is never stopped by this: its epoch is
     /// not past any that is named.
     fn is_ahead_of_commits(&self) -> bool {
-        self.agenda.newest().is_some_and(|newest| self.epoch > newest + MINUTES_UNCOMMITTED_MAX)
+        self.agenda
+            .newest()
+            .is_some_and(|newest| self.epoch > newest + MINUTES_UNCOMMITTED_MAX && !mutated!(ReadsOnUncommitted))
     }
 
     /// Looks at the partitions in turn and reads the first entry there is.
@@ -185,7 +189,8 @@ impl Turn {
                     let plan = self.plans.get(entry.schema.as_ref(), &state.cut.name)?;
                     let read = state.cut.counters.read;
                     let unknown = state.minute().is_none();
-                    state.take_in(&entry, plan, self.clock.floor(partition), &mut self.made)?;
+                    let floor = if mutated!(LateBySlot) { self.clock.epoch() } else { self.clock.floor(partition) };
+                    state.take_in(&entry, plan, floor, &mut self.made)?;
                     self.job.observer.read(state.cut.counters.read - read);
                     self.reader.recycle(entry.bytes);
                     self.clock.entry_read(partition, state.minute());
@@ -218,7 +223,9 @@ impl Turn {
     /// Everything that was read at the old epoch goes out at it, then its cut; then the new one begins. So a slot holds no event at a
     /// cut, folded or not.
     fn rise(&mut self, send: &mut dyn FnMut(Output<'_>)) {
-        self.hand_on(send);
+        if !mutated!(EventsSentAfterCut) {
+            self.hand_on(send);
+        }
         let in_flight = &mut self.in_flight;
         if let Some(combined) = self.combiner.rise(&mut |batch| post(batch, in_flight, send)) {
             self.job.observer.combined(&combined);
