@@ -158,6 +158,10 @@ impl Sink for SimSink {
         self.sink.prepare(claim, fresh)
     }
 
+    fn join(&self, claim: &Manifest) -> Result<()> {
+        self.sink.join(claim)
+    }
+
     fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
         let outlet = self.sink.open(slot, wake)?;
         Ok(Box::new(SimOutlet { world: Arc::clone(&self.world), place: place("sink", self.life, slot), outlet }))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use minuet::cluster::{Begin, begin};
-use minuet::dataflow::{Fate, Job};
+use minuet::dataflow::{Combine, Fate, Job};
 use minuet::error::{Fault, Result};
 use minuet::mutation::{self, Mutation};
 use minuet::snapshot::From;
@@ -137,7 +137,8 @@ impl Scheduler {
     fn begin(&mut self, may_die: bool) -> Result<Option<Life>> {
         let (world, number) = (Arc::clone(&self.world), self.lives);
         let slots = self.dice.between(1, 4) as usize;
-        world.tell(format!("life {number} begins with {slots} slots"));
+        let combine = self.dice.one_of(&[Combine::Off, Combine::On, Combine::Auto]);
+        world.tell(format!("life {number} begins with {slots} slots, folding before the exchange {combine:?}"));
         let source = self.weather.source();
         let edges = Edges::new(&world, number, source.clone(), Trouble::draw(&mut self.dice, may_die));
         let from = self.from(may_die);
@@ -159,7 +160,7 @@ impl Scheduler {
             clock: world.clock(),
             resume: Arc::new(resume),
             fate: Fate::default(),
-            combine: world.story.combine,
+            combine,
         };
         Ok(Some(Life::start(
             number,

@@ -11,6 +11,7 @@ use super::super::edges::Combined;
 use crate::aggregate::{Layout, OpenTables, record};
 use crate::error::Error;
 use crate::limits::{COMBINE_BYTES_MAX, COMBINE_GAIN_MIN, COMBINE_REST_EPOCHS};
+use crate::mutation::narrowed;
 use crate::time::{Epoch, Minute};
 
 /// Whether slots fold what they read before they exchange it.
@@ -91,7 +92,7 @@ impl Combiner {
         self.newest = record::records(&events.words).map(record::minute).fold(self.newest, Minute::max);
         self.tables.fold(STAMP, &events.words);
         events.clear();
-        if self.tables.bytes() > COMBINE_BYTES_MAX {
+        if self.tables.bytes() > narrowed!(COMBINE_BYTES_MAX) {
             self.flush(send);
             // Tables keep their room when they are emptied; this much is given back.
             self.tables = OpenTables::new(Arc::clone(&self.layout));
