@@ -3,7 +3,7 @@
 //! Needs the feature `failpoints`; scripts/test.sh runs it.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../it/harness.rs"]
+#[path = "../it/harness/mod.rs"]
 #[allow(dead_code)]
 mod harness;
 

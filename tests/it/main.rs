@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cases;
+mod cluster;
 mod crash;
 mod departures;
 mod documents;

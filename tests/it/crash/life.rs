@@ -1,0 +1,170 @@
+//! One life of a pipeline: begun and disturbed, again and again, until it is let through to its end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{Cluster, DEADLINE, Dice, Ended, Pipeline, Running, Shape, Undisturbed};
+
+/// Blows of one life; after them it may end in peace. A run between two commits cannot get further than it got before, so without
+/// a limit a slow machine might never see the end.
+const BLOWS_PER_LIFE: usize = 8;
+
+/// Milliseconds from a start to its blow, at the earliest; the latest is when an undisturbed run would have ended.
+const BLOW_AFTER: u64 = 20;
+
+/// Milliseconds that several processes need more than one, to meet.
+const MEETING: u64 = 300;
+
+/// How long a process that was stopped may take to end when it goes on.
+const WAKES_WITHIN: Duration = Duration::from_secs(20);
+
+/// Milliseconds after a start until one that slept goes on, at the latest.
+const STIRRED_AFTER: u64 = 300;
+
+/// A process that was stopped while the others went on without it.
+struct Sleeper {
+    process: Running,
+    alone: bool,
+}
+
+/// A life that goes on.
+pub(super) struct Life<'a> {
+    pub(super) pipeline: Pipeline,
+    pub(super) dice: &'a mut Dice,
+    /// What has happened, for whoever must find out why.
+    pub(super) story: Vec<String>,
+    calm: &'a Undisturbed,
+    tally: BTreeMap<&'static str, usize>,
+    sleepers: Vec<Sleeper>,
+}
+
+impl<'a> Life<'a> {
+    pub(super) fn new(calm: &'a Undisturbed, place: &Path, dice: &'a mut Dice) -> Self {
+        let pipeline = calm.at(place);
+        Life { pipeline, dice, story: Vec::new(), calm, tally: BTreeMap::new(), sleepers: Vec::new() }
+    }
+
+    /// Lives it; gives the blows that fell, by kind.
+    pub(super) fn live(mut self) -> BTreeMap<&'static str, usize> {
+        let mut last = None;
+        loop {
+            // Another shape than the last time: state must move at every restart.
+            let others: Vec<Shape> = Shape::all().into_iter().filter(|shape| Some(*shape) != last).collect();
+            let shape = self.dice.one_of(&others);
+            last = Some(shape);
+            let attempt = self.pipeline.attempt();
+            let mut cluster = Cluster::start(&self.pipeline, shape);
+            self.stir();
+            let patience = self.patience(shape);
+            let blows: usize = self.tally.values().sum();
+            if blows < BLOWS_PER_LIFE && !cluster.ends_within(patience, &[]) {
+                self.tell(format!("{shape}, after {patience:?}"));
+                let has_begun = self.pipeline.attempt() > attempt;
+                let survivors = self.strike(cluster, has_begun);
+                self.let_go(survivors);
+            } else if self.is_through(cluster) {
+                return self.tally;
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, what: String) {
+        self.story.push(what);
+    }
+
+    /// Counts a blow that has fallen.
+    pub(super) fn count(&mut self, blow: &'static str) {
+        *self.tally.entry(blow).or_default() += 1;
+    }
+
+    fn patience(&mut self, shape: Shape) -> Duration {
+        let meeting = if shape.processes > 1 { MEETING } else { 0 };
+        let latest = (self.calm.took.as_millis() as u64 + meeting).max(BLOW_AFTER + 10);
+        Duration::from_millis(self.dice.between(BLOW_AFTER, latest))
+    }
+
+    /// Lets a process sleep on while others take over.
+    pub(super) fn put_to_sleep(&mut self, process: Running, alone: bool) {
+        self.sleepers.push(Sleeper { process, alone });
+    }
+
+    /// Demands of those that were left when others went that they ended with the exit code for it, or else had nothing left to do.
+    fn let_go(&mut self, survivors: Vec<Ended>) {
+        for ended in survivors {
+            self.demand_one_of(&ended, self.allowed());
+        }
+        match self.dice.between(0, 4) {
+            0 => self.wake(),
+            1 => self.sleepers.clear(),
+            // They sleep into the next run, or through it.
+            _ => {}
+        }
+    }
+
+    /// How a run may end that did not come through. One that sleeps may hold the lock of the sink's folder, which keeps all others
+    /// out; one that wakes may be quicker by a commit than those who take over.
+    fn allowed(&self) -> &'static [i32] {
+        if self.sleepers.is_empty() { &[75] } else { &[75, 69, 76] }
+    }
+
+    /// Demands one of these exit codes; 0 only where there is nothing left to do.
+    pub(super) fn demand_one_of(&self, ended: &Ended, codes: &[i32]) {
+        let code = ended.status.code();
+        let finished = code == Some(0) && self.pipeline.is_finished();
+        assert!(
+            finished || code.is_some_and(|code| codes.contains(&code)),
+            "a process ended with {}, allowed is one of {codes:?}\n{:?}\n{}",
+            ended.status,
+            self.story,
+            ended.stderr
+        );
+    }
+
+    /// Lets half of the sleepers go on while a run takes over.
+    fn stir(&mut self) {
+        let stirred: Vec<bool> = self.sleepers.iter().map(|_| self.dice.between(0, 2) == 0).collect();
+        for (at, _) in stirred.into_iter().enumerate().filter(|(_, stirred)| *stirred) {
+            thread::sleep(Duration::from_millis(self.dice.between(0, STIRRED_AFTER)));
+            self.sleepers[at].process.signal("CONT");
+            self.tell("stirred one".into());
+        }
+    }
+
+    /// Lets the sleepers go on: each must end by itself, and whatever it had in hand changes nothing.
+    fn wake(&mut self) {
+        for Sleeper { mut process, alone } in std::mem::take(&mut self.sleepers) {
+            process.signal("CONT");
+            // One that was alone knows only when it next commits that another has taken over.
+            let within = if alone { DEADLINE } else { WAKES_WITHIN };
+            assert!(process.ends_within(within), "a process that slept goes on for ever\n{:?}", self.story);
+            let ended = process.end();
+            self.tell(format!("woke one, which ended with {}", ended.status));
+            self.demand_one_of(&ended, &[75, 76]);
+        }
+    }
+
+    /// Whether a run that nobody disturbed came to its end, and to the right one.
+    fn is_through(&mut self, cluster: Cluster) -> bool {
+        let shape = cluster.shape;
+        let ended = cluster.end();
+        self.tell(format!("{shape} to the end"));
+        if !self.sleepers.is_empty() && ended.iter().any(|one| one.status.code() != Some(0)) {
+            ended.iter().for_each(|one| self.demand_one_of(one, self.allowed()));
+            self.tell("but for a sleeper".into());
+            self.wake();
+            return false;
+        }
+        for one in &ended {
+            self.demand_one_of(one, &[0]);
+        }
+        let story = format!("{:?}", self.story);
+        self.calm.demand(&self.pipeline, &ended[0].summary(), &story);
+        if !self.sleepers.is_empty() {
+            self.wake();
+            self.calm.demand(&self.pipeline, &ended[0].summary(), &format!("{story}, and then one woke"));
+        }
+        true
+    }
+}
