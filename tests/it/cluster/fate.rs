@@ -30,9 +30,10 @@ fn demand_shared(mut cluster: Cluster, victim: usize) -> Running {
 
 #[test]
 fn a_killed_process_takes_the_others_with_it() {
+    let place = scratch();
+    let (calm, _) = long(place.path());
     for victim in 0..3 {
-        let place = scratch();
-        let (calm, pipeline) = long(place.path());
+        let pipeline = calm.at(&place.path().join(format!("without-{victim}")));
         let mut cluster = under_way(&pipeline, Shape::new(2, 3));
         cluster.process(victim).kill();
         assert!(demand_shared(cluster, victim).end().was_killed());
@@ -42,9 +43,10 @@ fn a_killed_process_takes_the_others_with_it() {
 
 #[test]
 fn a_stopped_process_is_missed_and_may_write_nothing_when_it_goes_on() {
+    let place = scratch();
+    let (calm, _) = long(place.path());
     for victim in 0..2 {
-        let place = scratch();
-        let (calm, pipeline) = long(place.path());
+        let pipeline = calm.at(&place.path().join(format!("without-{victim}")));
         let mut cluster = under_way(&pipeline, Shape::new(1, 2));
         cluster.process(victim).signal("STOP");
         let sleeper = demand_shared(cluster, victim);
@@ -80,9 +82,10 @@ fn a_short_pause_is_borne() {
 
 #[test]
 fn a_process_that_is_asked_to_end_takes_the_others_with_it() {
+    let place = scratch();
+    let (calm, _) = long(place.path());
     for victim in 0..2 {
-        let place = scratch();
-        let (calm, pipeline) = long(place.path());
+        let pipeline = calm.at(&place.path().join(format!("without-{victim}")));
         let mut cluster = under_way(&pipeline, Shape::new(2, 2));
         cluster.process(victim).signal("TERM");
         demand_shared(cluster, victim).end().demand(TERMINATED);

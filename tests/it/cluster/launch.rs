@@ -81,9 +81,10 @@ fn all_processes_are_started_and_their_lines_are_told_apart() {
 
 #[test]
 fn a_signal_is_passed_on_and_all_end() {
+    let place = scratch();
+    let (calm, _) = long(place.path());
     for (signal, code) in [("TERM", TERMINATED), ("INT", INTERRUPTED)] {
-        let place = scratch();
-        let (calm, pipeline) = long(place.path());
+        let pipeline = calm.at(&place.path().join(signal));
         let hosts = Hosts::fresh(2);
         let running = under_way(&pipeline, &hosts);
         running.signal(signal);

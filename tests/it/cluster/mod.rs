@@ -24,7 +24,7 @@ fn short(place: &Path) -> (Undisturbed, Pipeline) {
 
 /// An input that takes long enough to be disturbed.
 fn long(place: &Path) -> (Undisturbed, Pipeline) {
-    sized(place, "600000")
+    sized(place, "400000")
 }
 
 fn sized(place: &Path, events: &str) -> (Undisturbed, Pipeline) {
