@@ -13,6 +13,8 @@ pub enum Fault {
     Outside,
     /// A newer run owns the pipeline; this one must stop.
     Superseded,
+    /// Another process of the cluster went away; all begin again together.
+    Peer,
     /// A defect of minuet.
     Bug,
 }
@@ -62,6 +64,11 @@ impl Error {
         Error::new(Fault::Outside, format!("{tried}: {cause}"))
     }
 
+    /// The end of another process, as seen from this one.
+    pub fn peer(message: impl Into<String>) -> Self {
+        Error::new(Fault::Peer, message)
+    }
+
     /// A defect of minuet.
     pub fn bug(message: impl Into<String>) -> Self {
         Error::new(Fault::Bug, message)
@@ -85,6 +92,7 @@ impl Error {
             Fault::Configuration => 78,
             Fault::Data => 65,
             Fault::Outside => 69,
+            Fault::Peer => 75,
             Fault::Superseded => 76,
             Fault::Bug => 70,
         }

@@ -212,3 +212,61 @@ pub const PROBLEMS_NAMED_MAX: usize = 10;
 const _: () = assert!(2 * IDENTITY_END_BYTES <= IDENTITY_WHOLE_BYTES_MAX, "the ends must not overlap");
 const _: () = assert!(ENTRY_BYTES_MAX <= u32::MAX as usize, "an entry's spans are 32 bits");
 const _: () = assert!(PARTITIONS_MAX < OUTLET_JOBS_MAX, "an outlet must take the rejects of every partition");
+
+// Cluster: several processes.
+
+/// Port of the first process where no hostfile says otherwise; the others follow. Timely's own default.
+pub const FIRST_PORT: u16 = 2_101;
+
+/// Bytes of a hostfile.
+pub const HOSTFILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of a cluster's secret, at least and at most.
+pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=4_096;
+
+/// Milliseconds that a handshake may take, from the connection to the verdict; a name must be found and dialled within as many.
+pub const HANDSHAKE_MS_MAX: u64 = 5_000;
+
+/// Handshakes under way at one door; one more ends the oldest of them. A peer needs a few milliseconds, so only those that are
+/// silent get old.
+pub const HANDSHAKES_MAX: usize = 64;
+
+/// Bytes of the reason that a refused client is given.
+pub const REASON_BYTES_MAX: usize = 1_024;
+
+/// Milliseconds between two tries to reach a peer: the first, and the longest.
+pub const DIAL_AGAIN_MS: (u64, u64) = (50, 2_000);
+
+/// Milliseconds for which the own address may be taken by a process that is still ending.
+pub const LISTEN_MS_MAX: u64 = 10_000;
+
+/// Milliseconds between two words about a peer that is not there yet.
+pub const STILL_WAITING_MS: u64 = 5_000;
+
+/// Turned-away clients that the log names in a span of [`STILL_WAITING_MS`]; the others are counted.
+pub const TURNED_AWAY_NAMED_MAX: u32 = 10;
+
+/// Milliseconds between two signs of life to a peer.
+pub const BEAT_MS: u64 = 500;
+
+/// Milliseconds of silence after which a peer counts as lost: stopped, hung, or behind a broken network.
+pub const PEER_SILENT_MS_MAX: u64 = 5_000;
+
+/// Bytes of one message between processes beside the data: the largest holds a manifest and the names of all partitions.
+pub const CLUSTER_MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of one message of timely on a data connection: several times the longest batch.
+pub const DATA_MESSAGE_BYTES_MAX: u64 = 256 << 20;
+
+/// Milliseconds that a process which has ended gives its threads to tell the others.
+pub const FAREWELL_MS_MAX: u64 = 2_000;
+
+/// Milliseconds that a process which has done its part waits until its last words have been taken.
+pub const LAST_WORDS_MS_MAX: u64 = 60_000;
+
+const _: () = assert!(PEER_SILENT_MS_MAX >= 4 * BEAT_MS, "several beats may be late before a peer counts as lost");
+const _: () =
+    assert!(ENTRY_BYTES_MAX as u64 * 4 < DATA_MESSAGE_BYTES_MAX, "a batch of one entry's records must be sent");
+
+/// Bytes of one line of a launched process's output that are passed on in one piece.
+pub const OUTPUT_LINE_BYTES_MAX: u64 = 1 << 20;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::generate::generator;
-use super::run::{Edges, Shape, drive, random_name};
+use super::run::{Came, Edges, How, drive, random_name};
 use super::{Ended, Failure, answer};
-use crate::cluster::{Begin, stop_on_signals};
+use crate::cluster::{Begin, Hosts, stop_on_signals};
 use crate::connect::files::{FileSink, FolderStore};
 use crate::connect::generate::{Extent, Generated, Pace, Spec};
 use crate::error::{Error, Result};
@@ -84,8 +84,10 @@ pub(super) fn demo(args: &Args) -> Ended {
         store: Arc::new(FolderStore::open(&state)?),
     };
     let begin = Begin { from: From::Newest, owner: random_name() };
-    let shape = Shape { workers: args.workers, keep: MANIFESTS_KEPT_DEFAULT.get(), begin };
-    let (code, summary) = drive(&plan, edges, shape, &stoppable)?;
+    let how = How { hosts: Hosts::alone(args.workers)?, keep: MANIFESTS_KEPT_DEFAULT.get(), begin };
+    let (code, Came::Summary(summary)) = drive(&plan, edges, how, &stoppable)? else {
+        return Err(Error::bug("a run of one process has no summary").into());
+    };
     if args.json {
         answer(serde_json::json!({ "summary": summary }))?;
         return Ok(code);

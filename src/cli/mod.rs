@@ -3,15 +3,17 @@
 mod check;
 mod demo;
 mod generate;
+mod launch;
 mod place;
 mod run;
+mod shape;
 mod snapshot;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 
 use crate::error::{Error, Happened};
 use crate::plan::Problem;
@@ -19,15 +21,21 @@ use crate::plan::Problem;
 /// Minute aggregates of event streams, exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "minuet", version, about, propagate_version = true, max_term_width = 110, after_help = EXIT_CODES)]
+#[command(disable_help_flag = true)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
+    /// Print help; `-h` is the hostfile, as timely has it.
+    #[arg(long, global = true, action = ArgAction::Help)]
+    help: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run a dataflow.
     Run(run::Args),
+    /// Start all processes of a run on this machine, and end them together.
+    Launch(launch::Args),
     /// Generate sensor events, run dataflows/sensors over them, and show what comes out.
     Demo(demo::Args),
     /// Check a dataflow's folder and print the plan that would run.
@@ -44,6 +52,7 @@ const EXIT_CODES: &str = "Exit codes:\n  \
     65   data is not what it must be: a damaged snapshot, a file that changed\n  \
     69   something outside failed: a disk, a service\n  \
     70   a defect of minuet\n  \
+    75   another process of the run went away: start all again\n  \
     76   a newer run owns the pipeline\n  \
     78   the dataflow or a flag says something that cannot be\n  \
     130  stopped by SIGINT, the state as of the newest commit\n  \
@@ -71,6 +80,7 @@ impl From<Error> for Failure {
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Launch(args) => launch::launch(&args),
         Verb::Demo(args) => demo::demo(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Gen(args) => generate::run(&args),

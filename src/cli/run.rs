@@ -7,21 +7,22 @@ use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::place::{SinkPlace, SourcePlace, StatePlace};
+use super::shape::{ShapeArgs, fits};
 use super::{Ended, Failure, answer, wall_clock};
-use crate::cluster::{Begin, Outcome, Stoppable, begin, launch, stop_on_signals};
+use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, begin, join, stop_on_signals};
 use crate::connect::files::{FileSink, Files, FolderStore};
 use crate::connect::{Keeper, random_number};
 use crate::dataflow::Job;
 use crate::dataflow::edges::{Sink, Source};
 use crate::error::Error;
-use crate::limits::{MANIFESTS_KEPT_DEFAULT, SLOTS_MAX};
+use crate::limits::MANIFESTS_KEPT_DEFAULT;
 use crate::observe::{LiveLine, LogFormat, Progress, Summary, start_log};
 use crate::plan::{self, Plan};
 use crate::snapshot::{From, History, Store};
 
 /// Run a dataflow.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "A run resumes from the newest manifest in --state, with any number of workers. \
+#[command(after_help = "A run resumes from the newest manifest in --state, with any number of workers and processes. \
     A finite input closes every window, commits and exits 0.")]
 pub struct Args {
     /// The dataflow's folder.
@@ -36,9 +37,9 @@ pub struct Args {
     /// Where snapshots live: dir:DIR.
     #[arg(long, value_name = "PLACE")]
     pub state: StatePlace,
-    /// Worker threads.
-    #[arg(short, long, value_name = "N", default_value_t = 1)]
-    pub workers: usize,
+    /// Workers and processes.
+    #[command(flatten)]
+    pub shape: ShapeArgs,
     /// Manifests to keep.
     #[arg(long, value_name = "N", default_value_t = MANIFESTS_KEPT_DEFAULT)]
     pub keep: NonZeroUsize,
@@ -67,10 +68,20 @@ pub(super) struct Edges {
 }
 
 /// What every run is told beside its edges.
-pub(super) struct Shape {
-    pub workers: usize,
+pub(super) struct How {
+    pub hosts: Hosts,
     pub keep: usize,
     pub begin: Begin,
+}
+
+/// What a run came to.
+pub(super) enum Came {
+    /// All of it, as process 0 knows.
+    Summary(Summary),
+    /// The events that another process has read.
+    Read(u64),
+    /// It was stopped before it began.
+    Nothing,
 }
 
 /// Runs the verb.
@@ -78,6 +89,7 @@ pub(super) fn run(args: &Args) -> Ended {
     let stoppable = stop_on_signals()?;
     start_log(args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
+    let hosts = args.shape.hosts(&plan)?;
     let edges = Edges {
         source: Arc::new(Files::open(&args.source.0)?),
         sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
@@ -89,59 +101,77 @@ pub(super) fn run(args: &Args) -> Ended {
         None => From::Newest,
     };
     let begin = Begin { from, owner: random_name() };
-    let (code, summary) =
-        drive(&plan, edges, Shape { workers: args.workers, keep: args.keep.get(), begin }, &stoppable)?;
-    if args.json {
-        answer(serde_json::json!({ "summary": summary }))?;
-    } else {
-        answer(summary)?;
-        if summary.counters.read > summary.counters.folded {
-            let rejects = args.sink.0.join("rejects");
-            answer(format_args!("rejects, the first of each minute with their reason: {}", rejects.display()))?;
-        }
-        if code != 0 {
-            answer("stopped; the same command goes on from the newest commit")?;
-        }
-    }
+    let (code, came) = drive(&plan, edges, How { hosts, keep: args.keep.get(), begin }, &stoppable)?;
+    tell(args, code, &came)?;
     Ok(code)
 }
 
+fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
+    let process = args.shape.process;
+    match came {
+        Came::Summary(summary) if args.json => answer(serde_json::json!({ "summary": summary }))?,
+        Came::Summary(summary) => {
+            answer(summary)?;
+            if summary.counters.read > summary.counters.folded {
+                let rejects = args.sink.0.join("rejects");
+                answer(format_args!("rejects, the first of each minute with their reason: {}", rejects.display()))?;
+            }
+        }
+        Came::Read(read) if args.json => answer(serde_json::json!({ "process": process, "read": read }))?,
+        Came::Read(read) => answer(format_args!("process {process} read {read} events; process 0 has the summary"))?,
+        Came::Nothing => {}
+    }
+    if code != 0 && !args.json {
+        answer("stopped; the same command goes on from the newest commit")?;
+    }
+    Ok(())
+}
+
 /// Runs a plan between its edges, to its end or until a signal; gives the exit code and what it came to.
-pub(super) fn drive(
+pub(super) fn drive(plan: &Arc<Plan>, edges: Edges, how: How, stoppable: &Stoppable) -> Result<(u8, Came), Error> {
+    fits(&how.hosts, plan)?;
+    let Some(mut mesh) = Mesh::meet(&how.hosts, plan, &stoppable.fate)? else {
+        return Ok((stoppable.exit_code(), Came::Nothing));
+    };
+    let ended = drive_in(&mut mesh, plan, edges, &how, stoppable);
+    mesh.part(&ended, ended.as_ref().is_ok_and(|(code, _)| *code == 0));
+    ended
+}
+
+/// The same as one process of a mesh that has met.
+fn drive_in(
+    mesh: &mut Mesh,
     plan: &Arc<Plan>,
     edges: Edges,
-    shape: Shape,
+    how: &How,
     stoppable: &Stoppable,
-) -> Result<(u8, Summary), Error> {
-    if !(1..=SLOTS_MAX).contains(&shape.workers) || shape.workers > plan.key_groups as usize {
-        let most = SLOTS_MAX.min(plan.key_groups as usize);
-        return Err(Error::configuration(format!(
-            "--workers {}: allowed are 1 to {most} (the pipeline has {} key groups)",
-            shape.workers, plan.key_groups
-        )));
-    }
+) -> Result<(u8, Came), Error> {
     let clock = wall_clock();
     let history = History::new(edges.store, &plan.name);
-    let resume = begin(plan, &*edges.source, &*edges.sink, &history, &clock, shape.keep, &shape.begin)?;
+    let (source, sink) = (&*edges.source, &*edges.sink);
+    let claim = || begin(plan, source, sink, &history, &clock, how.keep, &how.begin);
+    let begun = mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions))?;
+    let Some(resume) = begun else { return Ok((stoppable.exit_code(), Came::Nothing)) };
     let progress = Arc::new(Progress::new(resume.manifest.clone()));
     let job = Job {
         plan: Arc::clone(plan),
         source: edges.source,
         sink: edges.sink,
-        archive: Arc::new(Keeper::new(history, shape.keep)),
+        archive: Arc::new(Keeper::new(history, how.keep)),
         observer: Arc::clone(&progress) as _,
         clock: Arc::clone(&clock),
         resume: Arc::new(resume),
         fate: stoppable.fate.clone(),
     };
-    let live = LiveLine::start(Arc::clone(&progress), clock);
-    let outcome = launch(&job, shape.workers)?;
+    let live = mesh.is_first().then(|| LiveLine::start(Arc::clone(&progress), clock));
+    let outcome = mesh.launch(&job)?;
     drop(live);
     let code = match outcome {
         Outcome::Finished => 0,
         Outcome::Stopped => stoppable.exit_code(),
     };
-    Ok((code, Summary::of(&progress)))
+    let came = if mesh.is_first() { Came::Summary(Summary::of(&progress)) } else { Came::Read(progress.events()) };
+    Ok((code, came))
 }
 
 /// A name that no other run has: 128 random bits.

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::aggregate::FinishedRow;
 use crate::error::Result;
 use crate::event::Span;
@@ -63,7 +65,7 @@ pub enum Next {
 }
 
 /// A partition of the source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {
     /// Its name, the same in every run.
     pub name: String,
@@ -194,6 +196,9 @@ pub trait Sink: Send + Sync {
     /// and goes away; the run writes it again, if it comes again. From here on no older run can write. `fresh` takes the place of
     /// whatever was there.
     fn prepare(&self, claim: &Manifest, fresh: bool) -> Result<()>;
+
+    /// Takes part, as another process, in the run that has been made ready with this manifest; refused where that was another sink.
+    fn join(&self, claim: &Manifest) -> Result<()>;
 
     /// A writer for one slot.
     fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>>;

@@ -88,6 +88,21 @@ impl Fence {
         work()
     }
 
+    /// Joins the run that has made itself the owner, from another of its processes.
+    pub(super) fn join(&self, ours: Owner) -> Result<()> {
+        match self.owner()? {
+            Some(owner) if owner == ours => {
+                *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(ours);
+                Ok(())
+            }
+            Some(owner) if owner.is_kin(&ours) && owner.attempt > ours.attempt => Err(self.superseded(&owner)),
+            _ => Err(Error::configuration(format!(
+                "the sink folder {} is not the one that process 0 has made ready: --sink must name the same place for all processes",
+                self.dir.display()
+            ))),
+        }
+    }
+
     /// Does `work` while nobody else can become the owner; `Superseded` where somebody has.
     pub(super) fn hold<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let _lock = self.lock()?;
@@ -169,6 +184,20 @@ mod tests {
         let torn = Error::outside("renaming", "it is gone");
         assert_eq!(old.explain(torn.clone()).fault, Fault::Superseded);
         assert_eq!(new.explain(torn).fault, Fault::Outside);
+    }
+
+    #[test]
+    fn other_processes_of_the_newest_run_may_write_too() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (first, second, elsewhere) =
+            (Fence::new(dir.path()), Fence::new(dir.path()), Fence::new(&dir.path().join("x")));
+        first.take(owner("a", 1), false, || Ok(())).expect("nobody owns it");
+        second.join(owner("a", 1)).expect("it is a process of the owner");
+        second.hold(|| Ok(())).expect("it is the owner");
+        assert_eq!(elsewhere.join(owner("a", 1)).expect_err("another folder").fault, Fault::Configuration);
+        first.take(owner("a", 2), false, || Ok(())).expect("it is newer");
+        assert_eq!(second.hold(|| Ok(())).expect_err("it is older").fault, Fault::Superseded);
+        assert_eq!(second.join(owner("a", 1)).expect_err("it is older").fault, Fault::Superseded);
     }
 
     #[test]

@@ -89,6 +89,10 @@ impl Sink for FileSink {
         self.files.fence.take(Owner::of(claim), fresh, || self.clear_after(claim.commit))
     }
 
+    fn join(&self, claim: &Manifest) -> Result<()> {
+        self.files.fence.join(Owner::of(claim))
+    }
+
     fn open(&self, slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
         let files = self.files.clone();
         Ok(Box::new(ThreadOutlet::start(&format!("sink-{slot}"), wake, move |job| files.write(&job))?))

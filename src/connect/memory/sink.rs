@@ -95,6 +95,10 @@ impl Sink for MemorySink {
         Ok(())
     }
 
+    fn join(&self, _claim: &Manifest) -> Result<()> {
+        Err(Error::configuration("the sink in memory is that of one process"))
+    }
+
     fn open(&self, _slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
         let sink = self.clone();
         let work = move |job| {

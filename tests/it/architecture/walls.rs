@@ -65,7 +65,14 @@ const IMPURE: [&[&str]; 19] = [
 ];
 
 /// The crates that only one place may name.
-const AT_HOME: [(&str, &str); 2] = [("abomonation", "src/dataflow/"), ("signal_hook", "src/cluster/")];
+const AT_HOME: [(&str, &str); 6] = [
+    ("abomonation", "src/dataflow/"),
+    ("signal_hook", "src/cluster/"),
+    ("socket2", "src/cluster/"),
+    ("hmac", "src/cluster/"),
+    ("getrandom", "src/cluster/"),
+    ("rustix", "src/cli/"),
+];
 
 /// The files that may say `allow(unsafe_code)`: the wire form of plain data, and a hint to the processor.
 const UNSAFE_ALLOWED_IN: [&str; 2] = ["src/dataflow/wire.rs", "src/aggregate/prefetch.rs"];
