@@ -66,6 +66,11 @@ fn orders_in_blocks_of_avro_files() {
 /// How often a chain of shapes is gone through in another order.
 const CHAINS: usize = 2;
 
+/// The epoch of the newest commit.
+fn commit(pipeline: &Pipeline) -> serde_json::Value {
+    pipeline.newest().map(|newest| newest["commit"].clone()).unwrap_or_default()
+}
+
 /// Every shape takes over from another, in an order of chance: each commits something and is stopped, softly or hard.
 fn chain(calm: &Undisturbed, pipeline: &Pipeline, dice: &mut Dice) -> usize {
     let mut shapes = Shape::all();
@@ -73,12 +78,9 @@ fn chain(calm: &Undisturbed, pipeline: &Pipeline, dice: &mut Dice) -> usize {
     while !shapes.is_empty() {
         let shape = shapes.swap_remove(dice.between(0, shapes.len() as u64) as usize);
         let attempt = pipeline.attempt();
-        let before = pipeline.newest().map(|newest| newest["commit"].clone()).unwrap_or_default();
+        let before = commit(pipeline);
         let mut cluster = Cluster::start(pipeline, shape);
-        let has_committed = || {
-            let newest = pipeline.newest().unwrap_or_default();
-            pipeline.attempt() > attempt && newest["commit"] != before
-        };
+        let has_committed = || pipeline.attempt() > attempt && commit(pipeline) != before;
         cluster.process(0).until(&format!("a commit of {shape} after {story:?}"), has_committed);
         if pipeline.is_finished() {
             break;

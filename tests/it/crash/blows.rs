@@ -91,21 +91,33 @@ impl Life<'_> {
 
     /// Waits until all but the victim have ended; a victim that is stopped sleeps on.
     fn share_fate(&mut self, mut cluster: Cluster, victim: usize, blow: Blow) -> Vec<Ended> {
-        let shared = cluster.ends_within(SHARED_WITHIN, &[victim]);
-        assert!(shared, "processes {:?} do not end with {victim}\n{:?}", cluster.running(), self.story);
+        if !cluster.ends_within(SHARED_WITHIN, &[victim]) {
+            self.excuse(&mut cluster, victim);
+        }
         let alone = cluster.shape.processes == 1;
         let mut processes = cluster.into_processes();
         let mut victim = processes.remove(victim);
         if matches!(blow, Blow::Stop) {
             self.put_to_sleep(victim, alone);
         } else {
-            assert!(victim.ends_within(SHARED_WITHIN), "the victim does not end\n{:?}", self.story);
+            assert!(victim.ends_within(SHARED_WITHIN), "the victim does not end\n{}", self.story());
             let ended = victim.end();
             if !ended.was_killed() {
                 self.demand_one_of(&ended, &[143]);
             }
         }
-        processes.into_iter().map(|process| process.end()).collect()
+        processes.into_iter().map(|process| process.end()).filter(|ended| !ended.was_killed()).collect()
+    }
+
+    /// Only one that had not met the victim yet, when it was lost, may go on: it waits for it to come back, and says so.
+    fn excuse(&mut self, cluster: &mut Cluster, victim: usize) {
+        for process in cluster.running().into_iter().filter(|process| *process != victim) {
+            let said = cluster.process(process).last_words();
+            let waits = said.contains("waiting for process") || said.contains("waits for");
+            assert!(waits, "process {process} does not end with {victim}: {said:?}\n{}", self.story());
+            self.tell(format!("{process} had not met it"));
+            cluster.process(process).kill();
+        }
     }
 
     /// Starts each process again that has not come through, until all have.
@@ -130,7 +142,7 @@ impl Life<'_> {
             if through == cluster.shape.processes {
                 return;
             }
-            assert!(since.elapsed() < REVIVED_WITHIN, "those that were revived do not come through\n{:?}", self.story);
+            assert!(since.elapsed() < REVIVED_WITHIN, "those that were revived do not come through\n{}", self.story());
             thread::sleep(POLL);
         }
     }

@@ -11,11 +11,11 @@ use crate::harness::{Cluster, DEADLINE, Dice, Ended, Pipeline, Running, Shape, U
 /// a limit a slow machine might never see the end.
 const BLOWS_PER_LIFE: usize = 8;
 
-/// Milliseconds from a start to its blow, at the earliest; the latest is when an undisturbed run would have ended.
-const BLOW_AFTER: u64 = 20;
+/// From a start to its blow, at the earliest.
+const BLOW_AFTER: Duration = Duration::from_millis(20);
 
-/// Milliseconds that several processes need more than one, to meet.
-const MEETING: u64 = 300;
+/// What several processes need more than one, to meet.
+const MEETING: Duration = Duration::from_millis(200);
 
 /// How long a process that was stopped may take to end when it goes on.
 const WAKES_WITHIN: Duration = Duration::from_secs(20);
@@ -29,60 +29,104 @@ struct Sleeper {
     alone: bool,
 }
 
+/// What has happened, and how often.
+#[derive(Debug, Default)]
+pub(super) struct Tally(BTreeMap<&'static str, usize>);
+
+impl Tally {
+    pub(super) fn of(&self, what: &str) -> usize {
+        self.0.get(what).copied().unwrap_or(0)
+    }
+
+    pub(super) fn add(&mut self, other: &Tally) {
+        for (what, times) in &other.0 {
+            *self.0.entry(what).or_default() += times;
+        }
+    }
+}
+
+/// How long the runs of a pipeline are left alone, at the longest. Whatever else the machine does changes how long they take, so it
+/// follows: runs that are over too soon make it shorter, lives with blows enough make it longer.
+pub(super) struct Pace(Duration);
+
+impl Pace {
+    pub(super) fn of(took: Duration) -> Self {
+        Pace(took / 2)
+    }
+
+    fn learn(&mut self, blows: usize) {
+        self.0 =
+            if blows < BLOWS_PER_LIFE / 2 { self.0.mul_f64(0.75).max(BLOW_AFTER * 5) } else { self.0.mul_f64(1.1) };
+    }
+}
+
 /// A life that goes on.
 pub(super) struct Life<'a> {
     pub(super) pipeline: Pipeline,
     pub(super) dice: &'a mut Dice,
-    /// What has happened, for whoever must find out why.
-    pub(super) story: Vec<String>,
     calm: &'a Undisturbed,
-    tally: BTreeMap<&'static str, usize>,
+    pace: &'a mut Pace,
+    /// What has happened, for whoever must find out why.
+    story: Vec<String>,
+    tally: Tally,
+    blows: usize,
     sleepers: Vec<Sleeper>,
 }
 
 impl<'a> Life<'a> {
-    pub(super) fn new(calm: &'a Undisturbed, place: &Path, dice: &'a mut Dice) -> Self {
-        let pipeline = calm.at(place);
-        Life { pipeline, dice, story: Vec::new(), calm, tally: BTreeMap::new(), sleepers: Vec::new() }
+    pub(super) fn new(calm: &'a Undisturbed, place: &Path, dice: &'a mut Dice, pace: &'a mut Pace) -> Self {
+        let (pipeline, tally) = (calm.at(place), Tally::default());
+        Life { pipeline, dice, calm, pace, story: Vec::new(), tally, blows: 0, sleepers: Vec::new() }
     }
 
-    /// Lives it; gives the blows that fell, by kind.
-    pub(super) fn live(mut self) -> BTreeMap<&'static str, usize> {
+    /// Lives it; gives what has happened.
+    pub(super) fn live(mut self) -> Tally {
         let mut last = None;
         loop {
             // Another shape than the last time: state must move at every restart.
             let others: Vec<Shape> = Shape::all().into_iter().filter(|shape| Some(*shape) != last).collect();
             let shape = self.dice.one_of(&others);
             last = Some(shape);
+            if self.pipeline.has_state() {
+                self.count("resumed");
+            }
             let attempt = self.pipeline.attempt();
             let mut cluster = Cluster::start(&self.pipeline, shape);
             self.stir();
             let patience = self.patience(shape);
-            let blows: usize = self.tally.values().sum();
-            if blows < BLOWS_PER_LIFE && !cluster.ends_within(patience, &[]) {
+            if self.blows < BLOWS_PER_LIFE && !cluster.ends_within(patience, &[]) {
                 self.tell(format!("{shape}, after {patience:?}"));
+                self.blows += 1;
                 let has_begun = self.pipeline.attempt() > attempt;
                 let survivors = self.strike(cluster, has_begun);
                 self.let_go(survivors);
             } else if self.is_through(cluster) {
+                self.pace.learn(self.blows);
                 return self.tally;
             }
         }
     }
 
+    /// Adds to the story.
     pub(super) fn tell(&mut self, what: String) {
         self.story.push(what);
     }
 
-    /// Counts a blow that has fallen.
-    pub(super) fn count(&mut self, blow: &'static str) {
-        *self.tally.entry(blow).or_default() += 1;
+    /// What has happened so far.
+    pub(super) fn story(&self) -> String {
+        format!("{:?}", self.story)
     }
 
+    /// Counts what has happened.
+    pub(super) fn count(&mut self, what: &'static str) {
+        *self.tally.0.entry(what).or_default() += 1;
+    }
+
+    /// How long a run is left alone.
     fn patience(&mut self, shape: Shape) -> Duration {
-        let meeting = if shape.processes > 1 { MEETING } else { 0 };
-        let latest = (self.calm.took.as_millis() as u64 + meeting).max(BLOW_AFTER + 10);
-        Duration::from_millis(self.dice.between(BLOW_AFTER, latest))
+        let meeting = if shape.processes > 1 { MEETING } else { Duration::ZERO };
+        let latest = (self.pace.0 + meeting).as_millis() as u64;
+        Duration::from_millis(self.dice.between(BLOW_AFTER.as_millis() as u64, latest))
     }
 
     /// Lets a process sleep on while others take over.
@@ -115,9 +159,9 @@ impl<'a> Life<'a> {
         let finished = code == Some(0) && self.pipeline.is_finished();
         assert!(
             finished || code.is_some_and(|code| codes.contains(&code)),
-            "a process ended with {}, allowed is one of {codes:?}\n{:?}\n{}",
+            "a process ended with {}, allowed is one of {codes:?}\n{}\n{}",
             ended.status,
-            self.story,
+            self.story(),
             ended.stderr
         );
     }
@@ -138,7 +182,7 @@ impl<'a> Life<'a> {
             process.signal("CONT");
             // One that was alone knows only when it next commits that another has taken over.
             let within = if alone { DEADLINE } else { WAKES_WITHIN };
-            assert!(process.ends_within(within), "a process that slept goes on for ever\n{:?}", self.story);
+            assert!(process.ends_within(within), "a process that slept goes on for ever\n{}", self.story());
             let ended = process.end();
             self.tell(format!("woke one, which ended with {}", ended.status));
             self.demand_one_of(&ended, &[75, 76]);
@@ -159,7 +203,7 @@ impl<'a> Life<'a> {
         for one in &ended {
             self.demand_one_of(one, &[0]);
         }
-        let story = format!("{:?}", self.story);
+        let story = self.story();
         self.calm.demand(&self.pipeline, &ended[0].summary(), &story);
         if !self.sleepers.is_empty() {
             self.wake();

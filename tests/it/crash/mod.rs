@@ -6,17 +6,19 @@
 mod blows;
 mod life;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::harness::{Dice, Shape, Undisturbed, scratch};
-use life::Life;
+use life::{Life, Pace, Tally};
 
 /// Kills that the test demands in all.
 const KILLS: usize = 100;
 
 /// Lives after which the test gives up, for each kill that is demanded, should most runs be too quick for their kill.
 const LIVES_PER_KILL: f64 = 0.5;
+
+/// Of four runs, at least one must have had open windows to go on from, or else the kills come too early to show much.
+const RESUMED_OF_FOUR: usize = 1;
 
 /// How long a run may take to obey SIGTERM.
 const OBEYS_WITHIN: Duration = Duration::from_secs(5);
@@ -34,26 +36,26 @@ fn killed_at_random_moments() {
     let of = |more: &[(&'static str, &'static str)]| -> Vec<(&str, &str)> {
         trouble.into_iter().chain(more.iter().copied()).collect()
     };
-    let sensors = [("seed", "21"), ("events", "120000"), ("sources", "500"), ("rate", "150"), ("partitions", "6")];
-    let orders = [("seed", "22"), ("events", "70000"), ("sources", "200"), ("rate", "80"), ("partitions", "3")];
+    let sensors = [("seed", "21"), ("events", "250000"), ("sources", "500"), ("rate", "150"), ("partitions", "6")];
+    let orders = [("seed", "22"), ("events", "150000"), ("sources", "200"), ("rate", "80"), ("partitions", "3")];
     let calm = [
         Undisturbed::generate("sensors", place.path(), &of(&sensors)),
         Undisturbed::generate("orders", place.path(), &of(&orders)),
     ];
     let (since, demanded) = (Instant::now(), kills());
     let lives_max = (demanded as f64 * LIVES_PER_KILL).ceil() as usize;
-    let mut tally = BTreeMap::new();
-    let mut lives = 0;
-    while tally.get("kill").copied().unwrap_or(0) < demanded {
+    let mut paces = calm.each_ref().map(|calm| Pace::of(calm.took));
+    let (mut tally, mut lives) = (Tally::default(), 0);
+    while tally.of("kill") < demanded {
         assert!(lives < lives_max, "only {tally:?} in {lives} lives: the runs are over before the blows fall");
         let place = place.path().join(format!("life-{lives}"));
-        for (blow, times) in Life::new(&calm[lives % calm.len()], &place, &mut dice).live() {
-            *tally.entry(blow).or_default() += times;
-        }
+        let which = lives % calm.len();
+        tally.add(&Life::new(&calm[which], &place, &mut dice, &mut paces[which]).live());
         std::fs::remove_dir_all(&place).unwrap();
         lives += 1;
     }
     println!("{lives} lives, {tally:?} in {:?}", since.elapsed());
+    assert!(tally.of("resumed") * 4 >= demanded * RESUMED_OF_FOUR, "{tally:?}: the blows come too early to show much");
 }
 
 /// SIGTERM and SIGINT end a run cleanly, and what follows goes on as if nothing had been.

@@ -87,6 +87,11 @@ impl Pipeline {
         self.newest().map_or(0, |manifest| manifest["attempt"].as_u64().expect("attempts are numbers"))
     }
 
+    /// Whether the next run has open windows to go on from.
+    pub(crate) fn has_state(&self) -> bool {
+        self.newest().is_some_and(|manifest| manifest["parts"].as_array().is_some_and(|parts| !parts.is_empty()))
+    }
+
     /// Whether all input has been read and committed.
     pub(crate) fn is_finished(&self) -> bool {
         self.newest().is_some_and(|manifest| manifest["next"].as_array().is_some_and(Vec::is_empty))

@@ -136,6 +136,11 @@ impl Running {
         });
     }
 
+    /// The last line that it has said on standard error.
+    pub(crate) fn last_words(&self) -> String {
+        self.read("stderr").lines().last().unwrap_or_default().to_owned()
+    }
+
     /// The number of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
