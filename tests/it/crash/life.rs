@@ -5,14 +5,19 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Cluster, DEADLINE, Dice, Ended, Pipeline, Running, Shape, Undisturbed};
+use serde_json::Value;
+
+use crate::harness::{Cluster, DEADLINE, Dice, Ended, POLL, Pipeline, Running, Shape, Undisturbed};
 
 /// Blows of one life; after them it may end in peace. A run between two commits cannot get further than it got before, so without
 /// a limit a slow machine might never see the end.
 const BLOWS_PER_LIFE: usize = 8;
 
-/// From a start to its blow, at the earliest.
-const BLOW_AFTER: Duration = Duration::from_millis(20);
+/// From a run's first commit to its blow, at the latest.
+const AFTER_A_COMMIT: Duration = Duration::from_millis(150);
+
+/// From a start to its blow, at the least that the latest may become.
+const LATEST_MIN: Duration = Duration::from_millis(100);
 
 /// What several processes need more than one, to meet.
 const MEETING: Duration = Duration::from_millis(200);
@@ -55,8 +60,7 @@ impl Pace {
     }
 
     fn learn(&mut self, blows: usize) {
-        self.0 =
-            if blows < BLOWS_PER_LIFE / 2 { self.0.mul_f64(0.75).max(BLOW_AFTER * 5) } else { self.0.mul_f64(1.1) };
+        self.0 = if blows < BLOWS_PER_LIFE / 2 { self.0.mul_f64(0.75).max(LATEST_MIN) } else { self.0.mul_f64(1.1) };
     }
 }
 
@@ -90,14 +94,12 @@ impl<'a> Life<'a> {
             if self.pipeline.has_state() {
                 self.count("resumed");
             }
-            let attempt = self.pipeline.attempt();
+            let before = self.pipeline.newest().unwrap_or_default();
             let mut cluster = Cluster::start(&self.pipeline, shape);
             self.stir();
-            let patience = self.patience(shape);
-            if self.blows < BLOWS_PER_LIFE && !cluster.ends_within(patience, &[]) {
-                self.tell(format!("{shape}, after {patience:?}"));
+            if self.blows < BLOWS_PER_LIFE && self.lets_be(&mut cluster, &before) {
                 self.blows += 1;
-                let has_begun = self.pipeline.attempt() > attempt;
+                let has_begun = self.pipeline.attempt() > before["attempt"].as_u64().unwrap_or(0);
                 let survivors = self.strike(cluster, has_begun);
                 self.let_go(survivors);
             } else if self.is_through(cluster) {
@@ -122,11 +124,28 @@ impl<'a> Life<'a> {
         *self.tally.0.entry(what).or_default() += 1;
     }
 
-    /// How long a run is left alone.
-    fn patience(&mut self, shape: Shape) -> Duration {
-        let meeting = if shape.processes > 1 { MEETING } else { Duration::ZERO };
-        let latest = (self.pace.0 + meeting).as_millis() as u64;
-        Duration::from_millis(self.dice.between(BLOW_AFTER.as_millis() as u64, latest))
+    /// Leaves a run alone for a time of chance, from its start or from its first commit on; whether it still runs then.
+    fn lets_be(&mut self, cluster: &mut Cluster, before: &Value) -> bool {
+        let commits = self.dice.between(0, 2) == 0;
+        if commits {
+            let has_committed = |newest: &Value| newest["commit"] != before["commit"];
+            while !cluster.running().is_empty() && !self.pipeline.newest().is_some_and(|newest| has_committed(&newest))
+            {
+                thread::sleep(POLL);
+            }
+        }
+        let latest = match (commits, cluster.shape.processes) {
+            (true, _) => AFTER_A_COMMIT,
+            (false, 1) => self.pace.0,
+            (false, _) => self.pace.0 + MEETING,
+        };
+        let patience = Duration::from_millis(self.dice.between(0, latest.as_millis() as u64));
+        let runs = !cluster.ends_within(patience, &[]);
+        if runs {
+            let from = if commits { "a commit" } else { "the start" };
+            self.tell(format!("{}, {patience:?} from {from}", cluster.shape));
+        }
+        runs
     }
 
     /// Lets a process sleep on while others take over.
