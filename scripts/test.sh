@@ -25,6 +25,8 @@ step cargo clippy --locked --lib --bins -- --deny warnings
 step cargo test --locked
 # The same dependencies, our own crate built once more with the steps at which it can be made to die.
 step cargo test --locked --features failpoints --test failpoints
+# The real graph under a thousand seeds, and the mistakes that must not escape them; scripts/simulate.sh plays more.
+step cargo test --locked --features mutations --test sim
 
 if ls benches/*.rs >/dev/null 2>&1; then
     step cargo bench --locked --no-run

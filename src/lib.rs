@@ -5,6 +5,7 @@
 pub mod limits;
 
 pub mod error;
+pub mod mutation;
 pub mod time;
 
 pub mod aggregate;

@@ -12,6 +12,7 @@ use super::{Ended, Failure, answer};
 use crate::cluster::{Begin, Hosts, stop_on_signals};
 use crate::connect::files::{FileSink, FolderStore};
 use crate::connect::generate::{Extent, Generated, Pace, Spec};
+use crate::dataflow::Combine;
 use crate::error::{Error, Result};
 use crate::limits::{MANIFESTS_KEPT_DEFAULT, MINUTE_MS};
 use crate::observe::{LogFormat, start_log};
@@ -84,7 +85,8 @@ pub(super) fn demo(args: &Args) -> Ended {
         store: Arc::new(FolderStore::open(&state)?),
     };
     let begin = Begin { from: From::Newest, owner: random_name() };
-    let how = How { hosts: Hosts::alone(args.workers)?, keep: MANIFESTS_KEPT_DEFAULT.get(), begin };
+    let (hosts, keep) = (Hosts::alone(args.workers)?, MANIFESTS_KEPT_DEFAULT.get());
+    let how = How { hosts, keep, combine: Combine::Off, begin };
     let (code, Came::Summary(summary)) = drive(&plan, edges, how, &stoppable)? else {
         return Err(Error::bug("a run of one process has no summary").into());
     };

@@ -12,8 +12,8 @@ use super::{Ended, Failure, answer, wall_clock};
 use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, begin, join, stop_on_signals};
 use crate::connect::files::{FileSink, Files, FolderStore};
 use crate::connect::{Keeper, random_number};
-use crate::dataflow::Job;
 use crate::dataflow::edges::{Sink, Source};
+use crate::dataflow::{Combine, Job};
 use crate::error::Error;
 use crate::limits::MANIFESTS_KEPT_DEFAULT;
 use crate::observe::{LiveLine, LogFormat, Progress, Summary, start_log};
@@ -40,6 +40,9 @@ pub struct Args {
     /// Workers and processes.
     #[command(flatten)]
     pub shape: ShapeArgs,
+    /// Fold events before they are exchanged: auto, on, off; auto does where there are several processes and it pays.
+    #[arg(long, value_name = "auto|on|off", default_value = "auto")]
+    pub combine: Combine,
     /// Manifests to keep.
     #[arg(long, value_name = "N", default_value_t = MANIFESTS_KEPT_DEFAULT)]
     pub keep: NonZeroUsize,
@@ -71,6 +74,7 @@ pub(super) struct Edges {
 pub(super) struct How {
     pub hosts: Hosts,
     pub keep: usize,
+    pub combine: Combine,
     pub begin: Begin,
 }
 
@@ -101,7 +105,9 @@ pub(super) fn run(args: &Args) -> Ended {
         None => From::Newest,
     };
     let begin = Begin { from, owner: random_name() };
-    let (code, came) = drive(&plan, edges, How { hosts, keep: args.keep.get(), begin }, &stoppable)?;
+    let combine = args.combine.across(hosts.processes());
+    let how = How { hosts, keep: args.keep.get(), combine, begin };
+    let (code, came) = drive(&plan, edges, how, &stoppable)?;
     tell(args, code, &came)?;
     Ok(code)
 }
@@ -109,7 +115,9 @@ pub(super) fn run(args: &Args) -> Ended {
 fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
     let process = args.shape.process;
     match came {
-        Came::Summary(summary) if args.json => answer(serde_json::json!({ "summary": summary }))?,
+        Came::Summary(summary) if args.json => {
+            answer(serde_json::json!({ "summary": summary, "exchange": summary.combining.numbers() }))?;
+        }
         Came::Summary(summary) => {
             answer(summary)?;
             if summary.counters.read > summary.counters.folded {
@@ -162,6 +170,7 @@ fn drive_in(
         clock: Arc::clone(&clock),
         resume: Arc::new(resume),
         fate: stoppable.fate.clone(),
+        combine: how.combine,
     };
     let live = mesh.is_first().then(|| LiveLine::start(Arc::clone(&progress), clock));
     let outcome = mesh.launch(&job)?;

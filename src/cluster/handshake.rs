@@ -26,7 +26,7 @@ use crate::limits::REASON_BYTES_MAX;
 const MAGIC: [u8; 8] = *b"minuet\0\x01";
 
 /// Bytes of a hello without its nonce.
-const HELLO_BYTES: usize = 8 + 6 * 8 + 2 * 32;
+pub const HELLO_BYTES: usize = 8 + 6 * 8 + 2 * 32;
 
 const NONCE_BYTES: usize = 32;
 const TAG_BYTES: usize = 32;
@@ -76,7 +76,8 @@ pub struct Hello {
 }
 
 impl Hello {
-    fn encode(&self) -> [u8; HELLO_BYTES] {
+    /// Its bytes.
+    pub fn encode(&self) -> [u8; HELLO_BYTES] {
         let kind = match self.kind {
             Kind::Control => 0,
             Kind::Data => 1,
@@ -92,7 +93,8 @@ impl Hello {
         bytes
     }
 
-    fn decode(bytes: &[u8; HELLO_BYTES]) -> Option<Hello> {
+    /// What these bytes say, if they are a hello.
+    pub fn decode(bytes: &[u8; HELLO_BYTES]) -> Option<Hello> {
         let mut words = [0; 6];
         for (word, eight) in words.iter_mut().zip(bytes[8..56].chunks_exact(8)) {
             *word = u64::from_be_bytes(eight.try_into().ok()?);

@@ -1,5 +1,6 @@
 //! The one container that moves between operators: records as words, and how they are spread over slots.
 
+use std::cell::RefCell;
 use std::io::Write;
 
 use timely::Accountable;
@@ -11,13 +12,31 @@ use timely::progress::Stamp;
 
 use super::wire;
 use crate::aggregate::record;
-use crate::limits::BATCH_WORDS;
+use crate::limits::{BATCH_WORDS, SLOTS_MAX, SPENT_BUFFER_WORDS_MAX, SPENT_BUFFERS_MAX};
+use crate::mutation::narrowed;
 
-/// Records of one kind (events or partials), see [`record`].
+/// What tells partials from events on the wire, in the word that says who sent them.
+const PARTIALS_BIT: u32 = 1 << 31;
+
+const _: () = assert!(SLOTS_MAX < PARTIALS_BIT as usize, "a slot's number must leave room for the bit");
+
+/// What the records of a batch are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Records {
+    /// Events, to be folded.
+    #[default]
+    Events,
+    /// Partials, to be merged.
+    Partials,
+}
+
+/// Records of one kind, see [`record`].
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The slot that made it: credits go back there.
     pub from: u32,
+    /// What its records are.
+    pub kind: Records,
     /// How many records there are.
     pub records: u32,
     /// The records.
@@ -28,8 +47,8 @@ pub struct Batch {
 
 impl Batch {
     /// An empty batch of a slot.
-    pub fn new(from: u32) -> Self {
-        Batch { from, ..Batch::default() }
+    pub fn new(from: u32, kind: Records) -> Self {
+        Batch { from, kind, ..Batch::default() }
     }
 
     /// Appends one record.
@@ -40,15 +59,40 @@ impl Batch {
 
     /// Whether it has reached its size.
     pub fn is_full(&self) -> bool {
-        self.words.len() >= BATCH_WORDS
+        self.words.len() >= narrowed!(BATCH_WORDS)
     }
 
-    /// Takes what is there, leaving an empty batch with room for as much again.
+    /// Takes what is there, leaving an empty batch with room for about as much again.
     pub fn take(&mut self) -> Batch {
-        let room = Vec::with_capacity(self.words.len());
+        let room = SPENT.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(self.words.len()));
         let words = std::mem::replace(&mut self.words, room);
-        Batch { from: self.from, records: std::mem::take(&mut self.records), words, damaged: None }
+        Batch { from: self.from, kind: self.kind, records: std::mem::take(&mut self.records), words, damaged: None }
     }
+
+    /// Gives back the room of records that have been dealt with, for a batch that this worker fills later. Memory of this size that
+    /// is freed goes back to the system, and what is asked for again must be cleared by it page by page.
+    pub fn spend(&mut self) {
+        self.clear();
+        let words = std::mem::take(&mut self.words);
+        if (1..=SPENT_BUFFER_WORDS_MAX).contains(&words.capacity()) {
+            SPENT.with_borrow_mut(|spent| {
+                if spent.len() < SPENT_BUFFERS_MAX {
+                    spent.push(words);
+                }
+            });
+        }
+    }
+
+    /// Forgets the records, keeping the room.
+    pub fn clear(&mut self) {
+        self.words.clear();
+        self.records = 0;
+    }
+}
+
+thread_local! {
+    /// Buffers of batches that this worker has dealt with. Workers send each other about as much as they get, so each has its own.
+    static SPENT: RefCell<Vec<Vec<u64>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Accountable for Batch {
@@ -60,7 +104,12 @@ impl Accountable for Batch {
 impl ContainerBytes for Batch {
     fn from_bytes(bytes: Bytes) -> Self {
         match wire::decode(&bytes) {
-            Ok(parcel) => Batch { from: parcel.from, records: parcel.records, words: parcel.words, damaged: None },
+            Ok(parcel) => {
+                let partials = parcel.from & PARTIALS_BIT != 0;
+                let kind = if partials { Records::Partials } else { Records::Events };
+                let from = parcel.from & !PARTIALS_BIT;
+                Batch { from, kind, records: parcel.records, words: parcel.words, damaged: None }
+            }
             // The trait has no room for an error; the operator that gets the batch ends the run with it.
             Err(what) => Batch { damaged: Some(what), ..Batch::default() },
         }
@@ -72,7 +121,8 @@ impl ContainerBytes for Batch {
 
     fn into_bytes<W: Write>(&self, writer: &mut W) {
         // A short buffer shows as a batch that is not as long as it says, which the receiver refuses.
-        let _ = wire::encode(self.from, self.records, &self.words, writer);
+        let from = if self.kind == Records::Partials { self.from | PARTIALS_BIT } else { self.from };
+        let _ = wire::encode(from, self.records, &self.words, writer);
     }
 }
 
@@ -85,7 +135,7 @@ pub struct ByHash<F> {
 impl<F: Fn(u64) -> usize> ByHash<F> {
     /// A distributor over `slots` slots; `slot` says where a hash belongs.
     pub fn new(slots: usize, from: u32, slot: F) -> Self {
-        ByHash { parts: (0..slots).map(|_| Batch::new(from)).collect(), slot }
+        ByHash { parts: (0..slots).map(|_| Batch::new(from, Records::Events)).collect(), slot }
     }
 }
 
@@ -96,6 +146,11 @@ impl<F: Fn(u64) -> usize> Distributor<Batch> for ByHash<F> {
         stamp: &Stamp<T>,
         pushers: &mut [P],
     ) {
+        if self.parts.iter().any(|part| part.kind != container.kind) {
+            // What is still here is of the other kind, and a batch has one.
+            self.flush(stamp, pushers);
+            self.parts.iter_mut().for_each(|part| part.kind = container.kind);
+        }
         for record in record::records(&container.words) {
             let slot = (self.slot)(record::hash(record));
             let part = &mut self.parts[slot];
@@ -104,8 +159,7 @@ impl<F: Fn(u64) -> usize> Distributor<Batch> for ByHash<F> {
                 Message::push_at(&mut part.take(), stamp.clone(), &mut pushers[slot]);
             }
         }
-        container.words.clear();
-        container.records = 0;
+        container.clear();
     }
 
     fn flush<T: Clone, P: Push<Message<T, Batch>>>(&mut self, stamp: &Stamp<T>, pushers: &mut [P]) {
@@ -141,7 +195,7 @@ mod tests {
     }
 
     fn events(sources: &[Vec<u8>]) -> Batch {
-        let mut batch = Batch::new(3);
+        let mut batch = Batch::new(3, Records::Events);
         for source in sources {
             let head = EventHead { hash: hash_source(source), minute: 1, time: 60_000, order: 0, present: 0 };
             write_event(&mut batch.words, &head, &[], source, std::iter::empty());
@@ -160,30 +214,37 @@ mod tests {
             let mut pushers: Vec<Collected> = (0..slots).map(|_| Collected::default()).collect();
             let (mut batch, stamp) = (events(&sources), Stamp::from_elem(9));
             let sent = batch.words.clone();
+            let mut partials = Batch { kind: Records::Partials, ..batch.clone() };
             distributor.partition(&mut batch, &stamp, &mut pushers);
+            distributor.partition(&mut partials, &stamp, &mut pushers);
             distributor.flush(&stamp, &mut pushers);
-            let mut got = 0;
+            let mut got = [0, 0];
             for (slot, pusher) in pushers.iter().enumerate() {
                 for (at, batch) in &pusher.0 {
                     prop_assert_eq!((*at, batch.from), (9, 3));
                     // What timely counts must be what is there, or its frontiers go wrong.
                     prop_assert_eq!(batch.record_count() as usize, record::records(&batch.words).count());
                     prop_assert!(record::records(&batch.words).all(|record| route(record::hash(record)) == slot));
-                    got += batch.words.len();
+                    got[usize::from(batch.kind == Records::Partials)] += batch.words.len();
                 }
             }
-            prop_assert_eq!(got, sent.len());
+            prop_assert_eq!(got, [sent.len(); 2], "of each kind, in batches of their own");
         }
     }
 
     #[test]
     fn a_batch_survives_the_wire() {
-        let batch = events(&[b"one".to_vec(), b"two".to_vec()]);
-        let mut bytes = Vec::new();
-        batch.into_bytes(&mut bytes);
-        assert_eq!(bytes.len(), batch.length_in_bytes());
-        let read = Batch::from_bytes(timely::bytes::arc::BytesMut::from(bytes).freeze());
-        assert_eq!((read.from, read.records, &read.words, read.damaged), (3, 2, &batch.words, None));
+        for kind in [Records::Events, Records::Partials] {
+            let batch = Batch { kind, ..events(&[b"one".to_vec(), b"two".to_vec()]) };
+            let mut bytes = Vec::new();
+            batch.into_bytes(&mut bytes);
+            assert_eq!(bytes.len(), batch.length_in_bytes());
+            let read = Batch::from_bytes(timely::bytes::arc::BytesMut::from(bytes).freeze());
+            assert_eq!(
+                (read.from, read.kind, read.records, &read.words, read.damaged),
+                (3, kind, 2, &batch.words, None)
+            );
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ use super::commit::Committer;
 use super::edges::{Archive, Observer, Partition, Sink, Source, Wake};
 use super::fate::Fate;
 use super::flush::Flusher;
-use super::read::Turn;
+use super::read::{Combine, Turn};
 use super::store::Storer;
 use super::{close, commit, flush, read, store};
 use crate::error::Result;
@@ -69,6 +69,8 @@ pub struct Job {
     pub resume: Arc<Resume>,
     /// How it ends early.
     pub fate: Fate,
+    /// Whether slots fold what they read before they exchange it.
+    pub combine: Combine,
 }
 
 /// The state that a run begins with.

@@ -1,4 +1,5 @@
-//! close: folds events into partials, and closes minutes when a commit epoch is over.
+//! close: folds events into partials, merges partials that were folded before the exchange, and closes minutes when a commit epoch
+//! is over.
 
 use std::sync::Arc;
 
@@ -11,12 +12,13 @@ use timely::dataflow::{Scope, Stream, StreamVec};
 use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
-use super::batch::{Batch, ByHash};
+use super::batch::{Batch, ByHash, Records};
 use super::build::Job;
 use super::control::{Agenda, Control, Credit};
 use crate::aggregate::{OpenTables, record};
 use crate::error::Error;
 use crate::limits::OPEN_BYTES_MAX;
+use crate::mutation::mutated;
 use crate::snapshot::{key_group, slot_of};
 use crate::time::{Epoch, LAST_EPOCH};
 
@@ -95,14 +97,22 @@ pub(super) fn close<'scope>(
                 if let Some(what) = batch.damaged {
                     fate.fail(Error::bug(format!("a batch from a peer cannot be read: {what}")));
                 } else if let Some(stamp) = capability.least() {
-                    state.tables.fold(*stamp, &batch.words);
-                    owed.push(Credit { to: batch.from, words: batch.words.len() as u64 });
+                    // Both wait under their stamp: what is stamped past a commit epoch has no part in it.
+                    match batch.kind {
+                        Records::Events => state.tables.fold(*stamp, &batch.words),
+                        Records::Partials => state.tables.merge(*stamp, &batch.words),
+                    }
+                    owed.push(Credit {
+                        to: if mutated!(CreditToSlotZero) { 0 } else { batch.from },
+                        words: batch.words.len() as u64,
+                    });
+                    batch.spend();
                 }
             });
             if let Err(error) = state.tables.within(OPEN_BYTES_MAX) {
                 fate.fail(error);
             }
-            if let (false, Some(standing)) = (owed.is_empty(), &state.standing) {
+            if let (false, Some(standing)) = (owed.is_empty() || mutated!(CreditNotGiven), &state.standing) {
                 credits.activate().session(&standing.credits).give_iterator(owed.into_iter());
             }
             state.advance(&frontiers[0], &mut |capabilities, mut parcels| {
@@ -120,8 +130,9 @@ impl Close {
         if let Some(commit) = job.resume.manifest.commit {
             let mut mine = Vec::new();
             // The same pure function that routes events is applied again: any number of slots can take up the state.
-            for partial in record::records(&job.resume.partials).filter(|partial| route(record::hash(partial)) == slot)
-            {
+            for partial in record::records(&job.resume.partials).filter(|partial| {
+                route(record::hash(partial).wrapping_add(u64::from(mutated!(StateOfWrongSlot)) << 63)) == slot
+            }) {
                 mine.extend_from_slice(partial);
             }
             tables.merge(commit, &mine);
@@ -138,15 +149,16 @@ impl Close {
             && frontier.is_none_or(|frontier| frontier > commit)
         {
             standing.downgrade(commit);
-            let (mut closed, mut open) = (Batches::default(), Batches::default());
-            self.tables.close(commit, &mut |partial| closed.push(partial), &mut |partial| open.push(partial));
+            let (mut closed, mut open) = (Batches::new(), Batches::new());
+            let end = if mutated!(CloseAtSeenFrontier) { frontier.map_or(commit, |passed| passed - 1) } else { commit };
+            self.tables.close(end, &mut |partial| closed.push(partial), &mut |partial| open.push(partial));
             emit(standing, Parcels { closed: closed.finish(), open: open.finish() });
             self.agenda.done(commit);
             if commit == LAST_EPOCH {
                 self.standing = None;
                 return;
             }
-            standing.downgrade(commit + 1);
+            standing.downgrade(if mutated!(CloseLetsGo) { LAST_EPOCH } else { commit + 1 });
         }
     }
 }
@@ -157,14 +169,17 @@ struct Parcels {
     open: Vec<Batch>,
 }
 
-/// Cuts records into batches.
-#[derive(Default)]
+/// Cuts partials into batches.
 struct Batches {
     full: Vec<Batch>,
     current: Batch,
 }
 
 impl Batches {
+    fn new() -> Self {
+        Batches { full: Vec::new(), current: Batch::new(0, Records::Partials) }
+    }
+
     fn push(&mut self, record: &[u64]) {
         self.current.push(record);
         if self.current.is_full() {

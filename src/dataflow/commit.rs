@@ -20,6 +20,7 @@ use super::edges::{Keep, LedgerLine, Outlet, Write};
 use super::flush::Flushed;
 use crate::error::Result;
 use crate::limits::ROWS_PER_COMMIT_MAX;
+use crate::mutation::mutated;
 use crate::snapshot::{Manifest, PartRef, PartitionCut, Totals};
 use crate::time::{Epoch, FIRST_EPOCH, Millis, Pace, Schedule, minute_of};
 
@@ -154,23 +155,29 @@ impl Committer {
                     self.writer.submit(self.ticket, Write::Ledger { commit, attempt, lines });
                     self.step = Step::Ledger(Box::new(manifest));
                 }
-                Step::Ledger(manifest) => match self.writer.poll() {
+                Step::Ledger(manifest) => match answer(&mut *self.writer, self.ticket)
+                    .or_else(|| mutated!(LedgerNotAwaited).then_some(Ok(())))
+                {
                     None => {
                         self.step = Step::Ledger(manifest);
                         break;
                     }
-                    Some((_, answer)) => {
+                    Some(answer) => {
                         answer?;
                         self.keeper.submit(self.ticket, Keep::Manifest(manifest.clone()));
+                        if mutated!(WordBeforeManifest) {
+                            words.push(self.committed(*manifest));
+                            continue;
+                        }
                         self.step = Step::Manifest(manifest);
                     }
                 },
-                Step::Manifest(manifest) => match self.keeper.poll() {
+                Step::Manifest(manifest) => match answer(&mut *self.keeper, self.ticket) {
                     None => {
                         self.step = Step::Manifest(manifest);
                         break;
                     }
-                    Some((_, answer)) => {
+                    Some(answer) => {
                         answer?;
                         words.push(self.committed(*manifest));
                     }
@@ -185,7 +192,7 @@ impl Committer {
         let mut partitions: BTreeMap<u32, PartitionCut> =
             self.manifest.cut.iter().map(|cut| (cut.partition, cut.clone())).collect();
         // The cut that counts is, per slot, the last one stamped up to the commit epoch: later ones overwrite earlier ones.
-        for cut in up_to(&mut self.cuts, commit).into_values().flatten() {
+        for cut in up_to(&mut self.cuts, commit + u64::from(mutated!(CutOfLaterEpoch))).into_values().flatten() {
             partitions.insert(cut.partition, cut);
         }
         let mut totals = self.manifest.totals;
@@ -193,6 +200,7 @@ impl Committer {
         let now = (self.job.clock)();
         let schedule = self.schedule.after_commit(frontier, self.pace(commit, now, &totals));
         let mut parts: Vec<PartRef> = up_to(&mut self.parts, commit).into_values().flatten().collect();
+        parts.truncate(parts.len() - usize::from(mutated!(PartLeftOut) && !parts.is_empty()));
         parts.sort_by(|a, b| a.name.cmp(&b.name));
         Manifest {
             sequence: self.manifest.sequence + 1,
@@ -241,6 +249,16 @@ impl Committer {
         self.job.observer.committed(&manifest);
         self.manifest = manifest;
         (commit, word)
+    }
+}
+
+/// The answer to this job. One to an older job, which was answered before, says nothing of it.
+fn answer<J>(outlet: &mut dyn Outlet<J>, ticket: u64) -> Option<Result<()>> {
+    loop {
+        let (answered, answer) = outlet.poll()?;
+        if answered == ticket || mutated!(AnyTicketCounts) {
+            return Some(answer);
+        }
     }
 }
 

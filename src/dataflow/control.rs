@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mutation::mutated;
 use crate::snapshot::{Manifest, Position};
 use crate::time::Epoch;
 
@@ -40,7 +41,10 @@ impl Agenda {
 
     /// Takes in what commits name. Each manifest names two epochs, one of which the one before had named.
     pub fn follow(&mut self, messages: &[Control]) {
-        for epoch in messages.iter().flat_map(|message| &message.next) {
+        for epoch in messages
+            .iter()
+            .flat_map(|message| &message.next[usize::from(mutated!(EpochNotHeard) && message.next.len() > 1)..])
+        {
             if self.newest.is_none_or(|newest| *epoch > newest) {
                 self.named.push_back(*epoch);
                 self.newest = Some(*epoch);

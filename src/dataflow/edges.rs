@@ -99,6 +99,9 @@ pub trait Reader {
     /// The next entry of a partition.
     fn next(&mut self, partition: u32) -> Result<Next>;
 
+    /// Takes back the bytes of an entry that has been read, for the next one; a reader that has no use for them drops them.
+    fn recycle(&mut self, _bytes: Vec<u8>) {}
+
     /// Everything before `position` is covered by a stored manifest.
     fn acknowledge(&mut self, partition: u32, position: Position);
 }
@@ -217,4 +220,22 @@ pub trait Observer: Send + Sync {
 
     /// A manifest is stored.
     fn committed(&self, manifest: &Manifest);
+
+    /// A slot folded before the exchange, and its epoch rose.
+    fn combined(&self, combined: &Combined) {
+        let _ = combined;
+    }
+}
+
+/// What folding before the exchange came to in one epoch of one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Combined {
+    /// The slot.
+    pub slot: usize,
+    /// Events that were folded.
+    pub events: u64,
+    /// Partials that went out in their place.
+    pub partials: u64,
+    /// Whether it goes on; otherwise it sends events one by one for a while.
+    pub goes_on: bool,
 }

@@ -17,6 +17,7 @@ use super::control::{Agenda, Control};
 use super::edges::{Outlet, Reject, Write};
 use crate::aggregate::{FinishedRow, Layout, Value, record};
 use crate::error::{Error, Result};
+use crate::mutation::mutated;
 use crate::snapshot::{Totals, lane, slot_of};
 use crate::time::Epoch;
 
@@ -187,6 +188,9 @@ impl Flusher {
     /// Takes in what the sink has answered; gives the commit epochs of which nothing is unanswered.
     fn answers(&mut self) -> Result<Vec<Writing>> {
         let mut done = Vec::new();
+        if mutated!(RowsNotAwaited) {
+            done.extend(std::mem::take(&mut self.writing).into_values());
+        }
         while let Some((ticket, answer)) = self.outlet.poll() {
             answer?;
             let Some(commit) = self.tickets.remove(&ticket) else { continue };

@@ -15,6 +15,7 @@ use super::build::{Job, LateWake, passed};
 use super::edges::{Keep, Outlet};
 use crate::aggregate::record;
 use crate::error::Result;
+use crate::mutation::mutated;
 use crate::snapshot::{PartRef, part};
 use crate::time::Epoch;
 
@@ -95,6 +96,9 @@ impl Storer {
 
     fn answers(&mut self) -> Result<Vec<(Capability<Epoch>, PartRef)>> {
         let mut done = Vec::new();
+        if mutated!(PartsNotAwaited) {
+            done.extend(std::mem::take(&mut self.storing).into_values());
+        }
         while let Some((ticket, answer)) = self.outlet.poll() {
             answer?;
             done.extend(self.storing.remove(&ticket));

@@ -57,8 +57,10 @@ fn line(progress: &Progress, rate: f64, now: i64) -> String {
     let manifest = progress.newest();
     let counters = manifest.counters();
     let rejects = counters.malformed + counters.late + counters.too_far_ahead;
+    let combining = progress.combining().to_string();
+    let apart = if combining.is_empty() { "" } else { " | " };
     format!(
-        "{} events/s | closed {} | rows {} | rejects {} | last commit {:.1} s ago",
+        "{} events/s | closed {} | rows {} | rejects {} | last commit {:.1} s ago{apart}{combining}",
         grouped(rate as u64),
         committed(manifest.commit),
         grouped(manifest.totals.rows),

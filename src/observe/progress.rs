@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::dataflow::edges::Observer;
+use super::combining::Combining;
+use crate::dataflow::edges::{Combined, Observer};
 use crate::snapshot::Manifest;
 use crate::time::Millis;
 
@@ -13,12 +14,18 @@ pub struct Progress {
     events: AtomicU64,
     commits: AtomicU64,
     newest: Mutex<Manifest>,
+    combining: Mutex<Combining>,
 }
 
 impl Progress {
     /// A run that begins with this manifest.
     pub fn new(claim: Manifest) -> Self {
-        Progress { events: AtomicU64::new(0), commits: AtomicU64::new(0), newest: Mutex::new(claim) }
+        Progress {
+            events: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            newest: Mutex::new(claim),
+            combining: Mutex::default(),
+        }
     }
 
     /// Events read by this run.
@@ -34,6 +41,11 @@ impl Progress {
     /// The newest manifest.
     pub fn newest(&self) -> Manifest {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What folding before the exchange has come to, in the slots of this process.
+    pub fn combining(&self) -> Combining {
+        self.combining.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How long ago the newest manifest was written.
@@ -63,5 +75,12 @@ impl Observer for Progress {
             "committed"
         );
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = manifest.clone();
+    }
+
+    fn combined(&self, combined: &Combined) {
+        if self.combining.lock().unwrap_or_else(PoisonError::into_inner).add(combined) {
+            let Combined { slot, events, partials, goes_on } = *combined;
+            tracing::info!(slot, events, partials, goes_on, "folding before the exchange");
+        }
     }
 }

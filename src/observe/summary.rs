@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Progress;
+use super::{Combining, Progress};
 use crate::limits::MINUTE_MS;
 use crate::snapshot::{Counters, Totals};
 use crate::time::{Epoch, FIRST_EPOCH, LAST_EPOCH, utc};
 
 /// The sums of the newest manifest: of the whole pipeline, whatever number of runs it took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// What became of all events.
     #[serde(flatten)]
@@ -24,6 +24,9 @@ pub struct Summary {
     pub commits: u64,
     /// The number of this run.
     pub attempt: u64,
+    /// What folding before the exchange came to in this run; not part of what came out.
+    #[serde(skip)]
+    pub combining: Combining,
 }
 
 impl Summary {
@@ -36,6 +39,7 @@ impl Summary {
             idle_decisions: manifest.cut.iter().map(|cut| cut.idle_decisions).sum(),
             commits: progress.commits(),
             attempt: manifest.attempt,
+            combining: progress.combining(),
         }
     }
 }
@@ -54,7 +58,8 @@ impl fmt::Display for Summary {
         if self.idle_decisions > 0 {
             write!(f, "; partitions declared idle {} times", grouped(self.idle_decisions))?;
         }
-        write!(f, "; commits {} in run {}", grouped(self.commits), self.attempt)
+        write!(f, "; commits {} in run {}", grouped(self.commits), self.attempt)?;
+        if self.combining.is_silent() { Ok(()) } else { write!(f, "\n{}", self.combining) }
     }
 }
 

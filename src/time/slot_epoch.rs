@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::watermark::minute_before;
 use super::{Epoch, LAST_EPOCH, Millis, Minute};
 use crate::limits::MINUTE_MS;
+use crate::mutation::mutated;
 
 /// Whether a partition still has a say in the epoch of its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,8 +185,9 @@ impl SlotEpoch {
                 (Activity::Idle, _) => idle = true,
                 (_, None) => return,
                 (_, Some(minute)) => {
+                    let fastest = active && mutated!(EpochOfFastest);
+                    slowest = if fastest { slowest.max(minute) } else { slowest.min(minute) };
                     active = true;
-                    slowest = slowest.min(minute);
                 }
             }
         }

@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+#[cfg(target_os = "linux")]
+mod bounded;
 mod cases;
 mod cluster;
+mod combine;
 mod crash;
 mod departures;
 mod documents;
+mod fuzz;
 mod harness;
 mod memory;
 mod oracle;

@@ -10,8 +10,8 @@ use minuet::cluster::{Begin, Outcome, begin, launch};
 use minuet::connect::Keeper;
 use minuet::connect::files::rows::RowLines;
 use minuet::connect::memory::{Faults, MemoryArchive, MemorySink, MemorySource, MemoryStore};
-use minuet::dataflow::edges::{Next, Observer, Partition, Reader, Source, Start, Wake};
-use minuet::dataflow::{Fate, Job, Resume};
+use minuet::dataflow::edges::{Combined, Next, Observer, Partition, Reader, Source, Start, Wake};
+use minuet::dataflow::{Combine, Fate, Job, Resume};
 use minuet::error::Result;
 use minuet::plan::Plan;
 use minuet::snapshot::{From, History, Manifest, PartitionCut, Position};
@@ -37,6 +37,8 @@ pub(crate) struct Seen {
     pub(crate) given: BTreeMap<u32, u64>,
     /// Manifests stored, in order.
     pub(crate) commits: Vec<Manifest>,
+    /// What folding before the exchange came to, epoch by epoch.
+    pub(crate) combined: Vec<Combined>,
     /// How it ended.
     ended: Option<Result<Outcome>>,
 }
@@ -66,6 +68,10 @@ impl Observer for Watch {
 
     fn committed(&self, manifest: &Manifest) {
         self.see(|seen| seen.commits.push(manifest.clone()));
+    }
+
+    fn combined(&self, combined: &Combined) {
+        self.see(|seen| seen.combined.push(*combined));
     }
 }
 
@@ -143,6 +149,8 @@ pub(crate) struct Place {
     /// What becomes of parts and manifests, beside what the store makes of them.
     pub(crate) archive: Faults,
     pub(crate) clock: TestClock,
+    /// Whether slots fold before the exchange.
+    pub(crate) combine: Combine,
 }
 
 impl Place {
@@ -153,6 +161,7 @@ impl Place {
             store: MemoryStore::new(Faults::none(), Faults::none()),
             archive: Faults::none(),
             clock: TestClock::default(),
+            combine: Combine::Off,
         }
     }
 
@@ -182,6 +191,7 @@ impl Place {
             clock: self.clock.clock(),
             resume: Arc::new(resume),
             fate: fate.clone(),
+            combine: self.combine,
         };
         let told = Arc::clone(&watch);
         let thread = thread::spawn(move || {

@@ -10,17 +10,33 @@ use super::input::Input;
 use crate::dataflow::edges::{Entry, Framing};
 use crate::error::{Error, Result};
 use crate::event::Span;
-use crate::limits::{CAPTURE_ENTRY_EVENTS, ENTRY_BYTES_MAX};
+use crate::limits::{CAPTURE_ENTRY_EVENTS, ENTRY_BYTES_MAX, FILE_BUFFER_BYTES};
 use crate::snapshot::Position;
 
-/// Reads the entries of one file in order.
+/// Bytes of the length before each payload.
+const LENGTH_BYTES: usize = 4;
+
+/// Bytes to read at least where an entry turns out longer than the one before: a call for every payload would cost more.
+const READ_MIN: usize = 16 << 10;
+
+/// Reads the entries of one file in order. An entry's bytes are those of the file, lengths and all: they are read right into
+/// its buffer and copied nowhere.
 pub struct CaptureReader<R> {
     input: Input<R>,
     number: u64,
-    /// The length of the next payload, where it has been read already.
-    ahead: Option<u32>,
-    /// Bytes of the last entry: what the next one's buffer begins with.
-    last_bytes: usize,
+    /// Bytes that were read past the last entry; the next one begins with them.
+    tail: Vec<u8>,
+    /// Bytes of the last entry: about as long is the next.
+    expected: usize,
+}
+
+/// The bytes of an entry while it is read.
+struct Filling<'a, R> {
+    input: &'a mut Input<R>,
+    expected: usize,
+    /// What is past `have` is left from an earlier use of the buffer.
+    bytes: Vec<u8>,
+    have: usize,
 }
 
 impl<R: Read + Seek> CaptureReader<R> {
@@ -31,28 +47,37 @@ impl<R: Read + Seek> CaptureReader<R> {
             return Err(input.damaged(offset, format!("reading should go on here at entry {number}, which cannot be")));
         }
         input.seek(offset)?;
-        Ok(CaptureReader { input, number, ahead: None, last_bytes: 0 })
+        Ok(CaptureReader { input, number, tail: Vec::new(), expected: FILE_BUFFER_BYTES })
     }
 
-    /// The next entry; `None` at the end of the file.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>> {
+    /// The next entry, in the buffer `room` whatever it held; `None` at the end of the file.
+    pub fn next_entry(&mut self, mut room: Vec<u8>) -> Result<Option<Entry>> {
         let position = self.position();
-        let mut bytes = Vec::with_capacity(self.last_bytes);
+        let have = self.tail.len();
+        room.resize(room.len().max(have), 0);
+        room[..have].copy_from_slice(&self.tail);
+        let mut filling = Filling { input: &mut self.input, expected: self.expected, bytes: room, have };
         let mut spans = Vec::with_capacity(CAPTURE_ENTRY_EVENTS);
+        let (mut at, mut payloads) = (0, 0);
         while spans.len() < CAPTURE_ENTRY_EVENTS {
-            let Some(len) = self.length()? else { break };
-            if bytes.len() + len as usize > ENTRY_BYTES_MAX {
-                self.ahead = Some(len);
+            let Some(len) = filling.length(at)? else { break };
+            if payloads + len > ENTRY_BYTES_MAX {
                 break;
             }
-            let start = bytes.len() as u32;
-            self.input.append(len as usize, &mut bytes)?;
-            spans.push(Span { start, len });
+            let start = at + LENGTH_BYTES;
+            at = start + len;
+            payloads += len;
+            filling.require(start, at)?;
+            spans.push(Span { start: start as u32, len: len as u32 });
         }
+        let Filling { mut bytes, have, .. } = filling;
         if spans.is_empty() {
             return Ok(None);
         }
-        self.last_bytes = bytes.len();
+        self.tail.clear();
+        self.tail.extend_from_slice(&bytes[at..have]);
+        bytes.truncate(at);
+        self.expected = at;
         self.number += 1;
         Ok(Some(Entry {
             position,
@@ -65,25 +90,48 @@ impl<R: Read + Seek> CaptureReader<R> {
     }
 
     fn position(&self) -> Position {
-        let length_bytes = if self.ahead.is_some() { 4 } else { 0 };
-        Position(self.input.offset() - length_bytes, self.number)
+        Position(self.input.offset() - self.tail.len() as u64, self.number)
     }
+}
 
-    /// The length of the next payload; `None` at the end of the file.
-    fn length(&mut self) -> Result<Option<u32>> {
-        if let Some(len) = self.ahead.take() {
-            return Ok(Some(len));
-        }
-        if self.input.left() == 0 {
+impl<R: Read + Seek> Filling<'_, R> {
+    /// The length of the payload that stands at `at`; `None` at the end of the file.
+    fn length(&mut self, at: usize) -> Result<Option<usize>> {
+        if at == self.have && self.input.left() == 0 {
             return Ok(None);
         }
-        let at = self.input.offset();
-        let len = u32::from_le_bytes(self.input.array()?);
-        if len as usize > ENTRY_BYTES_MAX {
+        self.require(at, at + LENGTH_BYTES)?;
+        let mut length = [0; LENGTH_BYTES];
+        length.copy_from_slice(&self.bytes[at..at + LENGTH_BYTES]);
+        let len = u32::from_le_bytes(length) as usize;
+        if len > ENTRY_BYTES_MAX {
             let problem = format!("a payload of {len} bytes is announced, {ENTRY_BYTES_MAX} can be");
-            return Err(self.input.damaged(at, problem));
+            return Err(self.input.damaged(self.offset(at), problem));
         }
         Ok(Some(len))
+    }
+
+    /// Reads on until there are `end` bytes; the error says what is missing of those from `start` on.
+    fn require(&mut self, start: usize, end: usize) -> Result<()> {
+        let Some(missing) = end.checked_sub(self.have).filter(|missing| *missing > 0) else { return Ok(()) };
+        if self.input.left() < missing as u64 {
+            let here = (self.have - start.min(self.have)) as u64 + self.input.left();
+            let problem = format!("{} bytes should follow, but the file ends after {here}", end - start);
+            return Err(self.input.damaged(self.offset(start), problem));
+        }
+        let wanted = missing.max(self.expected.saturating_sub(self.have)).max(READ_MIN);
+        let count = usize::try_from(self.input.left()).unwrap_or(usize::MAX).min(wanted);
+        if self.bytes.len() < self.have + count {
+            self.bytes.resize(self.have + count, 0);
+        }
+        self.input.fill(&mut self.bytes[self.have..self.have + count])?;
+        self.have += count;
+        Ok(())
+    }
+
+    /// Where in the file a byte of the entry lies.
+    fn offset(&self, at: usize) -> u64 {
+        self.input.offset() - self.have as u64 + at as u64
     }
 }
 
@@ -98,6 +146,11 @@ pub fn frame(payload: &[u8], out: &mut Vec<u8>) -> Result<()> {
     out.extend_from_slice(payload);
     Ok(())
 }
+
+const _: () = assert!(
+    ENTRY_BYTES_MAX + (CAPTURE_ENTRY_EVENTS + 1) * LENGTH_BYTES <= u32::MAX as usize,
+    "places in an entry are 32 bits"
+);
 
 #[cfg(test)]
 mod tests;

@@ -46,19 +46,19 @@ impl Codec {
 
     /// Unpacks one block; the error says what is wrong with it.
     pub fn unpack(self, stored: Vec<u8>) -> Result<Vec<u8>, String> {
-        let stored = stored.as_slice();
+        let packed = stored.as_slice();
         match self {
-            Codec::Null => bounded(stored),
-            Codec::Deflate => unpack_deflate(stored),
-            Codec::Snappy => unpack_snappy(stored),
-            Codec::Bzip2 => whole_stream(bzip2::bufread::BzDecoder::new(stored), |d| d.into_inner()),
+            Codec::Null => within_bound(stored.len()).map(|()| stored),
+            Codec::Deflate => unpack_deflate(packed),
+            Codec::Snappy => unpack_snappy(packed),
+            Codec::Bzip2 => whole_stream(bzip2::bufread::BzDecoder::new(packed), |d| d.into_inner()),
             Codec::Xz => {
                 let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES_MAX, 0)
                     .map_err(|cause| format!("xz cannot start: {cause}"))?;
-                whole_stream(liblzma::bufread::XzDecoder::new_stream(stored, stream), |d| d.into_inner())
+                whole_stream(liblzma::bufread::XzDecoder::new_stream(packed, stream), |d| d.into_inner())
             }
             Codec::Zstandard => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(stored)
+                let decoder = zstd::stream::read::Decoder::with_buffer(packed)
                     .map_err(|cause| format!("zstandard cannot start: {cause}"))?;
                 bounded(decoder)
             }

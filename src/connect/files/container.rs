@@ -57,20 +57,20 @@ impl<R: Read + Seek> ContainerReader<R> {
         Ok(())
     }
 
-    /// The next block; `None` at the end of the file.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>> {
+    /// The next block; `None` at the end of the file. As it is stored it lies in `room`, whatever that held.
+    pub fn next_entry(&mut self, mut room: Vec<u8>) -> Result<Option<Entry>> {
         let at = self.input.offset();
         if self.input.left() == 0 {
             return Ok(None);
         }
         let (count, size) = self.block_head(at)?;
-        let mut stored = Vec::new();
-        self.input.append(size, &mut stored)?;
+        room.clear();
+        self.input.append(size, &mut room)?;
         let sync_at = self.input.offset();
         if self.input.array()? != self.sync {
             return Err(self.input.damaged(sync_at, format!("the sync marker of block {} is wrong", self.number)));
         }
-        let bytes = self.codec.unpack(stored).map_err(|problem| {
+        let bytes = self.codec.unpack(room).map_err(|problem| {
             self.input.damaged(at, format!("block {} cannot be unpacked: {problem}", self.number))
         })?;
         if count == 0 && !bytes.is_empty() {

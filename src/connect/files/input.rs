@@ -52,6 +52,19 @@ impl<R: Read + Seek> Input<R> {
         self.pieces(count, |piece| out.extend_from_slice(piece))
     }
 
+    /// Reads the next bytes into all of `room`, without a stop in the buffer where that is empty.
+    pub fn fill(&mut self, room: &mut [u8]) -> Result<()> {
+        self.require(room.len())?;
+        let direct = self.reader.buffer().is_empty();
+        let read = if direct { self.reader.get_mut().read_exact(room) } else { self.reader.read_exact(room) };
+        read.map_err(|cause| match cause.kind() {
+            ErrorKind::UnexpectedEof => self.damaged(self.offset, "the file became shorter while it was read"),
+            _ => Error::outside(format!("reading {} at byte {}", self.name, self.offset), cause),
+        })?;
+        self.offset += room.len() as u64;
+        Ok(())
+    }
+
     /// The next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         self.require(N)?;

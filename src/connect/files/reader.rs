@@ -29,6 +29,8 @@ impl Queue {
 #[derive(Default)]
 struct State {
     queues: Vec<Queue>,
+    /// Buffers of entries that have been read: new ones would be fresh pages, which the system has to clear first.
+    spare: Vec<Vec<u8>>,
     /// The reader was dropped: stop.
     dropped: bool,
     /// The thread has ended.
@@ -94,6 +96,13 @@ impl Reader for FilesReader {
         }
     }
 
+    fn recycle(&mut self, bytes: Vec<u8>) {
+        let mut state = self.shared.lock();
+        if state.spare.len() < QUEUED_ENTRIES_MAX {
+            state.spare.push(bytes);
+        }
+    }
+
     /// Files do not care.
     fn acknowledge(&mut self, _partition: u32, _position: Position) {}
 }
@@ -116,18 +125,18 @@ struct ReadAhead {
 impl ReadAhead {
     fn run(mut self) {
         let mut turn = 0;
-        while let Some(index) = self.next_with_room(turn) {
+        while let Some((index, room)) = self.next_with_room(turn) {
             turn = index + 1;
             let read = match &mut self.files[index] {
-                Some(file) => file.next_entry(),
+                Some(file) => file.next_entry(room),
                 None => Ok(None),
             };
             self.deliver(index, read);
         }
     }
 
-    /// The first file from `turn` on that has room; waits for one. `None` when all have ended or the reader is gone.
-    fn next_with_room(&self, turn: usize) -> Option<usize> {
+    /// The first file from `turn` on that has room, and a buffer; waits for one. `None` when all have ended or the reader is gone.
+    fn next_with_room(&self, turn: usize) -> Option<(usize, Vec<u8>)> {
         let mut state = self.shared.lock();
         loop {
             if state.dropped || state.queues.iter().all(|queue| queue.end.is_some()) {
@@ -136,7 +145,7 @@ impl ReadAhead {
             let count = state.queues.len();
             let in_turn = (turn..turn + count).map(|index| index % count);
             if let Some(index) = in_turn.into_iter().find(|index| state.queues[*index].has_room()) {
-                return Some(index);
+                return Some((index, state.spare.pop().unwrap_or_default()));
             }
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

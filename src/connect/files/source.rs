@@ -164,11 +164,11 @@ pub(super) enum OpenFile {
 }
 
 impl OpenFile {
-    /// The next entry; `None` at the end.
-    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>> {
+    /// The next entry, in `room` where it can be; `None` at the end.
+    pub(super) fn next_entry(&mut self, room: Vec<u8>) -> Result<Option<Entry>> {
         match self {
-            OpenFile::Container(reader) => reader.next_entry(),
-            OpenFile::Capture(reader) => reader.next_entry(),
+            OpenFile::Container(reader) => reader.next_entry(room),
+            OpenFile::Capture(reader) => reader.next_entry(room),
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Act {
     Taken(Vec<u8>),
     /// Outlets only: it is done, and answered at this poll after it has been submitted (0 is the first).
     Delay(u32),
+    /// Outlets only: it is done, and answered, at this poll: until then nothing has happened.
+    Late(u32),
     /// Outlets only: it is done, and answered after [`Faults::release`].
     Hold,
     /// Outlets only: it is done, and answered right after the next answer.
@@ -30,10 +32,14 @@ pub enum Act {
     Twice,
 }
 
+/// Says what becomes of the acts that have no part in the script.
+type Draw = Box<dyn FnMut() -> Act + Send>;
+
 #[derive(Default)]
 struct Script {
     acts: BTreeMap<u64, Act>,
     always: Option<Act>,
+    draw: Option<Draw>,
     count: u64,
     released: u64,
     wakes: Vec<Wake>,
@@ -49,6 +55,13 @@ impl Faults {
     /// All goes well.
     pub fn none() -> Self {
         Faults::default()
+    }
+
+    /// Every act is drawn, unless it has a part of its own.
+    pub fn drawn(draw: impl FnMut() -> Act + Send + 'static) -> Self {
+        let faults = Faults::default();
+        faults.lock().draw = Some(Box::new(draw));
+        faults
     }
 
     /// The act with this number, counted from the first there ever was.
@@ -93,7 +106,7 @@ impl Faults {
         let number = script.count;
         script.count += 1;
         let act = script.acts.remove(&number).or_else(|| script.always.clone());
-        act.unwrap_or_default()
+        act.or_else(|| script.draw.as_mut().map(|draw| draw())).unwrap_or_default()
     }
 
     /// How often [`Self::release`] was called.

@@ -1,4 +1,4 @@
-//! An outlet without a thread: a job is done when it is submitted; the script says when its answer comes.
+//! An outlet without a thread: a job is done when it is submitted, or as late as the script says, which says when its answer comes.
 
 use std::collections::VecDeque;
 
@@ -18,9 +18,16 @@ enum Due {
     AfterNext,
 }
 
-struct Waiting {
+/// What an answer will say.
+enum Outcome<J> {
+    Known(Result<()>),
+    /// The job is yet to be done.
+    Job(J),
+}
+
+struct Waiting<J> {
     ticket: u64,
-    answer: Result<()>,
+    outcome: Outcome<J>,
     due: Due,
 }
 
@@ -28,7 +35,7 @@ struct Waiting {
 pub struct MemoryOutlet<J> {
     work: Box<dyn FnMut(J) -> Result<()>>,
     faults: Faults,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Waiting<J>>,
     wake: Wake,
     tried: &'static str,
 }
@@ -62,6 +69,11 @@ impl<J> MemoryOutlet<J> {
 impl<J> Outlet<J> for MemoryOutlet<J> {
     fn submit(&mut self, ticket: u64, job: J) {
         let act = self.faults.begin();
+        if let Act::Late(polls) = act {
+            self.waiting.push_back(Waiting { ticket, outcome: Outcome::Job(job), due: Due::Polls(polls) });
+            (self.wake)();
+            return;
+        }
         let work = &mut self.work;
         let answer = act.perform(self.tried, || work(job));
         let due = match act {
@@ -71,9 +83,9 @@ impl<J> Outlet<J> for MemoryOutlet<J> {
             _ => Due::Polls(0),
         };
         if act == Act::Twice {
-            self.waiting.push_back(Waiting { ticket, answer: answer.clone(), due });
+            self.waiting.push_back(Waiting { ticket, outcome: Outcome::Known(answer.clone()), due });
         }
-        self.waiting.push_back(Waiting { ticket, answer, due });
+        self.waiting.push_back(Waiting { ticket, outcome: Outcome::Known(answer), due });
         (self.wake)();
     }
 
@@ -89,7 +101,11 @@ impl<J> Outlet<J> for MemoryOutlet<J> {
         for waiting in self.waiting.iter_mut().filter(|waiting| waiting.due == Due::AfterNext) {
             waiting.due = Due::Polls(0);
         }
-        Some((answered.ticket, answered.answer))
+        let answer = match answered.outcome {
+            Outcome::Known(answer) => answer,
+            Outcome::Job(job) => (self.work)(job),
+        };
+        Some((answered.ticket, answer))
     }
 }
 

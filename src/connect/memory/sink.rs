@@ -7,7 +7,8 @@ use super::faults::Faults;
 use super::outlet::MemoryOutlet;
 use crate::aggregate::FinishedRow;
 use crate::dataflow::edges::{LedgerLine, Outlet, Reject, Sink, Wake, Write};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
+use crate::mutation::mutated;
 use crate::snapshot::Manifest;
 use crate::time::Epoch;
 
@@ -53,42 +54,92 @@ impl Collected {
 /// A [`Sink`] in memory; clones share what was written, so it outlives a run as a folder does.
 #[derive(Clone, Default)]
 pub struct MemorySink {
-    collected: Arc<Mutex<Collected>>,
+    shared: Arc<Mutex<Shared>>,
+    /// The run that this handle, or a clone of it, made the sink ready for.
+    ours: Arc<Mutex<Option<Owner>>>,
     faults: Faults,
+}
+
+#[derive(Default)]
+struct Shared {
+    collected: Collected,
+    /// The run that the sink was made ready for last: no other may write.
+    owner: Option<Owner>,
+}
+
+/// A run of one life of one pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Owner {
+    pipeline: String,
+    life: String,
+    attempt: u64,
+}
+
+impl Owner {
+    fn of(manifest: &Manifest) -> Self {
+        let (pipeline, life) = (manifest.pipeline.clone(), manifest.life.clone());
+        Owner { pipeline, life, attempt: manifest.attempt }
+    }
+
+    fn is_kin(&self, other: &Owner) -> bool {
+        self.pipeline == other.pipeline && self.life == other.life
+    }
 }
 
 impl MemorySink {
     /// An empty sink under this script.
     pub fn new(faults: Faults) -> Self {
-        MemorySink { collected: Arc::default(), faults }
+        MemorySink { faults, ..MemorySink::default() }
     }
 
     /// The same rows under another script: the next run's.
     pub fn with_faults(&self, faults: Faults) -> Self {
-        MemorySink { collected: Arc::clone(&self.collected), faults }
+        MemorySink { shared: Arc::clone(&self.shared), ours: Arc::default(), faults }
     }
 
     /// What was written so far.
     pub fn collected(&self) -> Collected {
-        self.lock().clone()
+        self.lock().collected.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn superseded() -> Error {
+    Error::new(Fault::Superseded, "writing to the sink in memory: a newer run has taken it over")
 }
 
 impl Sink for MemorySink {
     fn check(&self, found: Option<&Manifest>) -> Result<()> {
-        if found.is_some_and(|found| found.commit.is_some()) || self.lock().rows.is_empty() {
-            return Ok(());
+        let shared = self.lock();
+        let refused = |why: &str| Err(Error::configuration(format!("the sink in memory {why}: take another")));
+        match (found, &shared.owner) {
+            (Some(found), Some(owner)) if !owner.is_kin(&Owner::of(found)) => refused("belongs to another state"),
+            _ if found.is_none_or(|found| found.commit.is_none()) && !shared.collected.rows.is_empty() => {
+                refused("holds rows already, but the state knows of none")
+            }
+            _ => Ok(()),
         }
-        Err(Error::configuration("the sink in memory holds rows already, but the state knows of none: take another"))
     }
 
-    fn prepare(&self, claim: &Manifest, _fresh: bool) -> Result<()> {
+    fn prepare(&self, claim: &Manifest, fresh: bool) -> Result<()> {
         let known = |written: Epoch| Some(written) <= claim.commit;
-        let mut collected = self.lock();
+        let (mut shared, ours) = (self.lock(), Owner::of(claim));
+        match &shared.owner {
+            Some(owner) if owner.is_kin(&ours) && owner.attempt > ours.attempt => return Err(superseded()),
+            Some(owner) if !owner.is_kin(&ours) && !fresh => {
+                return Err(Error::configuration("the sink in memory belongs to another state: take another"));
+            }
+            _ => {}
+        }
+        *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(ours.clone());
+        shared.owner = Some(ours);
+        if mutated!(DoubtKept) {
+            return Ok(());
+        }
+        let collected = &mut shared.collected;
         collected.rows.retain(|(written, _), _| known(*written));
         collected.rejects.retain(|(written, _), _| known(*written));
         collected.ledger.retain(|written, _| known(*written));
@@ -101,8 +152,13 @@ impl Sink for MemorySink {
 
     fn open(&self, _slot: usize, wake: Wake) -> Result<Box<dyn Outlet<Write>>> {
         let sink = self.clone();
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let work = move |job| {
-            sink.lock().write(job);
+            let mut shared = sink.lock();
+            if shared.owner != ours && !mutated!(OlderRunWrites) {
+                return Err(superseded());
+            }
+            shared.collected.write(job);
             Ok(())
         };
         Ok(Box::new(MemoryOutlet::new("writing to the sink", self.faults.clone(), wake, work)))

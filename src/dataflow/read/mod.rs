@@ -1,5 +1,6 @@
 //! read: entries become rows of numbers, stamped with the slot's epoch; epochs rise, and each rise is a cut.
 
+mod combine;
 mod partition;
 mod plans;
 mod turn;
@@ -18,14 +19,16 @@ use super::batch::Batch;
 use super::build::Job;
 use super::control::{Control, Credit};
 use super::flush::Rejected;
+use crate::mutation::mutated;
 use crate::snapshot::PartitionCut;
 use crate::time::Epoch;
+pub use combine::Combine;
 use turn::Then;
 pub(super) use turn::Turn;
 
 /// The streams that come out of read.
 pub(super) struct Read<'scope> {
-    /// Events, stamped with the epoch of the slot that read them.
+    /// Events, or partials of them, stamped with the epoch of the slot that read them.
     pub events: Stream<'scope, Epoch, Batch>,
     /// Cuts, stamped with the epoch that ended there.
     pub cuts: StreamVec<'scope, Epoch, PartitionCut>,
@@ -91,7 +94,7 @@ pub(super) fn read<'scope>(
             let Some(capabilities) = held.as_mut().filter(|_| !fate.is_over()) else { return };
             let slowest = frontiers[2].frontier().first().map(|epoch| epoch.saturating_sub(1));
             let then = turn.take(slowest, &mut |output| match output {
-                turn::Output::Events(batch) => {
+                turn::Output::Batch(batch) => {
                     events.activate().session_with_builder(&capabilities.events).give_container(batch);
                 }
                 turn::Output::Rejects(kept) => {
@@ -107,6 +110,7 @@ pub(super) fn read<'scope>(
                 Ok(Then::Wait(None)) => {}
                 Ok(Then::Wait(Some(millis))) => activator.activate_after(Duration::from_millis(millis)),
                 Ok(Then::Ended) => held = None,
+                Err(_) if mutated!(ErrorTakenForEnd) => held = None,
                 // The capabilities stay: letting go of them would tell everyone that the epoch is complete.
                 Err(error) => fate.fail(error),
             }

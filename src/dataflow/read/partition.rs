@@ -10,6 +10,7 @@ use crate::aggregate::{hash_source, record};
 use crate::error::{Error, Result};
 use crate::event::{Malformed, ReadPlan, Reason, Row, Source};
 use crate::limits::{REJECT_PAYLOAD_BYTES_MAX, REJECTS_KEPT_PER_MINUTE};
+use crate::mutation::mutated;
 use crate::plan::Plan;
 use crate::snapshot::{PartitionCut, RejectsKept};
 use crate::time::{Millis, Minute, PartitionStart, Watermark, minute_of};
@@ -119,7 +120,7 @@ impl PartitionState {
         self.watermark.observe_entry(pass.latest);
         self.row = Some(row);
         self.cut.max_time = self.watermark.max_time();
-        self.cut.position = Some(entry.next);
+        self.cut.position = Some(if mutated!(CutWithoutLastEntry) { entry.position } else { entry.next });
         Ok(())
     }
 
@@ -189,6 +190,9 @@ impl PartitionState {
             return Err(Why::TooFarAhead(ahead));
         }
         pass.latest = pass.latest.max(Some(row.time));
+        if mutated!(LateWithinEntry) {
+            pass.floor = pass.floor.max(Watermark::new(self.plan.out_of_order, pass.latest).minute().unwrap_or(0));
+        }
         if minute < pass.floor { Err(Why::Late(pass.floor)) } else { Ok(minute) }
     }
 

@@ -5,25 +5,27 @@ use std::sync::Arc;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::OperatorInfo;
 
-use super::super::batch::Batch;
+use super::super::batch::{Batch, Records};
 use super::super::build::{Job, LateWake};
 use super::super::control::{Agenda, Control, Credit};
 use super::super::edges::{Next, Reader, Start};
 use super::super::flush::Rejected;
+use super::combine::Combiner;
 use super::partition::{Made, PartitionState, TextAt};
 use super::plans::Plans;
 use crate::aggregate::Kind;
 use crate::error::Result;
 use crate::event::FieldKind;
 use crate::limits::{ENTRIES_PER_TURN, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_MAX};
+use crate::mutation::{mutated, narrowed};
 use crate::plan::Plan;
 use crate::snapshot::{PartitionCut, slot_of};
 use crate::time::{Abreast, Epoch, FIRST_EPOCH, LAST_EPOCH, SlotEpoch};
 
 /// What a turn sends, in order.
 pub(in crate::dataflow) enum Output<'a> {
-    /// Events at the slot's epoch.
-    Events(&'a mut Batch),
+    /// Events, or partials of them, at the slot's epoch.
+    Batch(&'a mut Batch),
     /// Rejects at the slot's epoch.
     Rejects(&'a mut Vec<Rejected>),
     /// The cut at the slot's epoch, and the epoch that begins.
@@ -60,6 +62,7 @@ pub(in crate::dataflow) struct Turn {
     epoch: Epoch,
     agenda: Agenda,
     made: Made,
+    combiner: Combiner,
     /// Words sent and not yet folded.
     in_flight: u64,
     /// The partition to look at first.
@@ -79,7 +82,8 @@ impl Turn {
             partitions.push(PartitionState::new(Arc::clone(plan), Arc::clone(&symbols), Arc::clone(&texts), cut));
         }
         let starts = partitions.iter().map(|p| Start { partition: p.cut.partition, from: p.cut.position }).collect();
-        let start = manifest.commit.map_or(FIRST_EPOCH, |commit| commit + 1);
+        let start =
+            manifest.commit.filter(|_| !mutated!(ClosedMinutesForgotten)).map_or(FIRST_EPOCH, |commit| commit + 1);
         Ok(Turn {
             reader: job.source.open(starts, wake.wake())?,
             wake,
@@ -94,7 +98,8 @@ impl Turn {
             partitions,
             epoch: start,
             agenda: Agenda::new(manifest),
-            made: Made { events: Batch::new(slot as u32), rejects: Vec::new() },
+            made: Made { events: Batch::new(slot as u32, Records::Events), rejects: Vec::new() },
+            combiner: Combiner::new(job.combine, Arc::clone(&plan.layout), slot),
             in_flight: 0,
             next: 0,
             job: job.clone(),
@@ -132,19 +137,19 @@ impl Turn {
 
     /// Reads up to [`ENTRIES_PER_TURN`] entries. `slowest` is the epoch of the slowest slot, as far as is known here.
     pub fn take(&mut self, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
-        for _ in 0..ENTRIES_PER_TURN {
-            if self.is_ahead_of_commits() || self.in_flight >= WORDS_IN_FLIGHT_MAX as u64 {
-                self.send_events(send);
+        for _ in 0..narrowed!(ENTRIES_PER_TURN) {
+            if self.is_ahead_of_commits() || self.in_flight >= narrowed!(WORDS_IN_FLIGHT_MAX) as u64 {
+                self.hand_on(send);
                 return Ok(Then::Wait(None));
             }
             let looked = self.look(slowest)?;
             let now = (self.job.clock)();
             for idle in self.clock.tick(now) {
                 let state = self.partitions.iter_mut().find(|state| state.cut.partition == idle);
-                state.into_iter().for_each(|state| state.cut.idle_decisions += 1);
+                state.into_iter().for_each(|state| state.cut.idle_decisions += u64::from(!mutated!(IdleNotCounted)));
             }
             if self.made.events.is_full() {
-                self.send_events(send);
+                self.hand_on(send);
             }
             if self.clock.epoch() > self.epoch {
                 self.rise(send);
@@ -153,19 +158,21 @@ impl Turn {
                 }
             }
             if matches!(looked, Looked::Nothing) {
-                self.send_events(send);
+                self.hand_on(send);
                 let wait = self.clock.next_deadline(now).map(|at| (at - now).max(1).cast_unsigned());
                 return Ok(Then::Wait(wait));
             }
         }
-        self.send_events(send);
+        self.hand_on(send);
         Ok(Then::Again)
     }
 
     /// Whether too many epochs are uncommitted. The slot that holds back the next commit is never stopped by this: its epoch is
     /// not past any that is named.
     fn is_ahead_of_commits(&self) -> bool {
-        self.agenda.newest().is_some_and(|newest| self.epoch > newest + MINUTES_UNCOMMITTED_MAX)
+        self.agenda
+            .newest()
+            .is_some_and(|newest| self.epoch > newest + MINUTES_UNCOMMITTED_MAX && !mutated!(ReadsOnUncommitted))
     }
 
     /// Looks at the partitions in turn and reads the first entry there is.
@@ -180,11 +187,12 @@ impl Turn {
             match self.reader.next(partition)? {
                 Next::Entry(entry) => {
                     let plan = self.plans.get(entry.schema.as_ref(), &state.cut.name)?;
-                    let (words, read) = (self.made.events.words.len(), state.cut.counters.read);
+                    let read = state.cut.counters.read;
                     let unknown = state.minute().is_none();
-                    state.take_in(&entry, plan, self.clock.floor(partition), &mut self.made)?;
-                    self.in_flight += (self.made.events.words.len() - words) as u64;
+                    let floor = if mutated!(LateBySlot) { self.clock.epoch() } else { self.clock.floor(partition) };
+                    state.take_in(&entry, plan, floor, &mut self.made)?;
                     self.job.observer.read(state.cut.counters.read - read);
+                    self.reader.recycle(entry.bytes);
                     self.clock.entry_read(partition, state.minute());
                     if let (true, Some(minute)) = (unknown, state.minute()) {
                         self.abreast.known(minute);
@@ -203,21 +211,34 @@ impl Turn {
         Ok(Looked::Nothing)
     }
 
-    fn send_events(&mut self, send: &mut dyn FnMut(Output<'_>)) {
-        if self.made.events.records > 0 {
-            send(Output::Events(&mut self.made.events.take()));
-        }
+    /// Hands what was read to the combiner, which sends it on or keeps it until the epoch rises.
+    fn hand_on(&mut self, send: &mut dyn FnMut(Output<'_>)) {
+        let in_flight = &mut self.in_flight;
+        self.combiner.take(&mut self.made.events, &mut |batch| post(batch, in_flight, send));
         if !self.made.rejects.is_empty() {
             send(Output::Rejects(&mut self.made.rejects));
         }
     }
 
-    /// Everything that was read at the old epoch goes out at it, then its cut; then the new one begins.
+    /// Everything that was read at the old epoch goes out at it, then its cut; then the new one begins. So a slot holds no event at a
+    /// cut, folded or not.
     fn rise(&mut self, send: &mut dyn FnMut(Output<'_>)) {
-        self.send_events(send);
+        if !mutated!(EventsSentAfterCut) {
+            self.hand_on(send);
+        }
+        let in_flight = &mut self.in_flight;
+        if let Some(combined) = self.combiner.rise(&mut |batch| post(batch, in_flight, send)) {
+            self.job.observer.combined(&combined);
+        }
         self.epoch = self.clock.epoch();
         send(Output::Cut(self.partitions.iter().map(|p| p.cut.clone()).collect(), self.epoch));
     }
+}
+
+/// Sends a batch, which is in flight from here on.
+fn post(batch: &mut Batch, in_flight: &mut u64, send: &mut dyn FnMut(Output<'_>)) {
+    *in_flight += batch.words.len() as u64;
+    send(Output::Batch(batch));
 }
 
 /// The bytes of each symbol, where the source is an enum.

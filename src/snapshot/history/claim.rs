@@ -3,6 +3,7 @@
 use super::History;
 use crate::error::{Error, Fault, Result};
 use crate::limits::CLAIM_RACES_MAX;
+use crate::mutation::mutated;
 use crate::snapshot::Manifest;
 
 /// Where a run begins.
@@ -24,7 +25,11 @@ impl History {
     /// cleaned up. So the numbers are looked at once more, and a newer one means the same as a taken name.
     pub fn commit(&self, manifest: &Manifest) -> Result<()> {
         let (name, bytes) = (self.manifest_name(manifest.sequence), manifest.encode());
-        let put = self.store.put_if_absent(&name, &bytes)?;
+        let put = if mutated!(ManifestUnconditional) {
+            self.store.put(&name, &bytes).map(|()| true)?
+        } else {
+            self.store.put_if_absent(&name, &bytes)?
+        };
         if !put {
             let found = self.store.get(&name)?;
             if found.as_ref() != Some(&bytes) {
@@ -49,7 +54,12 @@ impl History {
             From::Nothing => None,
             From::Newest => self.newest()?,
             From::Sequence(from) => {
-                Some(self.manifest(from)?.ok_or_else(|| self.no_such(from, &self.sequences().unwrap_or_default()))?)
+                let found = self.manifest(from)?;
+                let found = found.ok_or_else(|| self.no_such(from, &self.sequences().unwrap_or_default()))?;
+                if !mutated!(LeftBehindTakenUp) {
+                    self.check_not_left_behind(&found)?;
+                }
+                Some(found)
             }
         };
         if let Some(found) = &found {
@@ -130,6 +140,26 @@ impl History {
             base.sequence,
             changed.join("; ")
         )))
+    }
+
+    /// A run that began further back has removed from the sink what was written after its beginning: nothing can go on from a
+    /// manifest that counts on it.
+    fn check_not_left_behind(&self, found: &Manifest) -> Result<()> {
+        for sequence in self.sequences()?.into_iter().filter(|&sequence| sequence > found.sequence) {
+            let bytes = self.store.get(&self.manifest_name(sequence))?;
+            // One that cannot be read is none that a run has begun with.
+            let later = bytes.and_then(|bytes| self.decode_manifest(sequence, &bytes).ok());
+            if let Some(later) = later.filter(|later| later.life == found.life && later.commit < found.commit) {
+                return Err(Error::configuration(format!(
+                    "`--from {}`: attempt {} went back in {} further than that, and removed the rows that came after: go on from \
+                     manifest {sequence}, where it began, or from a newer one",
+                    found.sequence,
+                    later.attempt,
+                    self.named()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn no_such(&self, from: u64, sequences: &[u64]) -> Error {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::History;
 use crate::error::Result;
+use crate::mutation::mutated;
 use crate::snapshot::Manifest;
 
 impl History {
@@ -22,7 +23,7 @@ impl History {
         let named: BTreeSet<&str> =
             kept.iter().flat_map(|manifest| &manifest.parts).map(|part| part.name.as_str()).collect();
         let mut count = removed.len();
-        for name in parts.iter().filter(|name| !named.contains(name.as_str())) {
+        for name in parts.iter().filter(|name| !named.contains(name.as_str()) || mutated!(NamedPartsRemoved)) {
             let Some((attempt, commit)) = self.made_by(name) else { continue };
             if attempt < newest.attempt || (attempt == newest.attempt && Some(commit) <= newest.commit) {
                 self.store.delete(name)?;

@@ -247,6 +247,21 @@ fn from_must_exist() {
 }
 
 #[test]
+fn what_a_run_that_went_back_has_left_behind_is_refused() {
+    let (_, history, manifests) = filled(5);
+    let (older, newer) = (manifests[2].sequence, manifests[4].sequence);
+    let back = history.claim(&template("two"), From::Sequence(older)).unwrap();
+    let error = history.claim(&template("three"), From::Sequence(newer)).unwrap_err();
+    assert_eq!(error.fault, Fault::Configuration);
+    let message = error.to_string();
+    assert!(message.contains(&format!("manifest {}, where it began", back.sequence)), "{message}");
+    // Where it began, and before, nothing is gone; and what comes after its beginning is a history of its own.
+    history.claim(&template("four"), From::Sequence(older)).unwrap();
+    let last = commit(&history, &history.claim(&template("five"), From::Sequence(back.sequence)).unwrap());
+    history.claim(&template("six"), From::Sequence(last.sequence)).unwrap();
+}
+
+#[test]
 fn pruning_keeps_distinct_commits_claims_and_what_is_being_prepared() {
     let (store, history, all) = filled(4);
     let claim = history.claim(&template("two"), From::Newest).unwrap();

@@ -4,16 +4,17 @@ use super::lexer::{Kind, Token};
 use super::{SourceFile, demand_none, rust_files};
 
 /// Each layer and the modules of this crate that it may name, itself aside. Lowest first.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("limits", &[]),
     ("error", &[]),
-    ("time", &["limits", "error"]),
+    ("mutation", &[]),
+    ("time", &["mutation", "limits", "error"]),
     ("event", &["time", "limits", "error"]),
     ("aggregate", &["time", "limits", "error"]),
     ("plan", &["event", "aggregate", "time", "limits", "error"]),
-    ("snapshot", &["aggregate", "time", "limits", "error"]),
-    ("dataflow", &["plan", "snapshot", "aggregate", "event", "time", "limits", "error"]),
-    ("connect", &["dataflow", "plan", "snapshot", "aggregate", "event", "time", "limits", "error"]),
+    ("snapshot", &["aggregate", "time", "mutation", "limits", "error"]),
+    ("dataflow", &["plan", "snapshot", "aggregate", "event", "time", "mutation", "limits", "error"]),
+    ("connect", &["dataflow", "plan", "snapshot", "aggregate", "event", "time", "mutation", "limits", "error"]),
     ("observe", &["dataflow", "plan", "snapshot", "aggregate", "event", "time", "limits", "error"]),
     (
         "cluster",

@@ -17,7 +17,8 @@ fn read(bytes: &[u8], from: Option<Position>) -> Result<Vec<Entry>> {
     let input = Input::new(Cursor::new(bytes), "x.events", bytes.len() as u64);
     let mut reader = CaptureReader::open(input, from)?;
     let mut entries = Vec::new();
-    while let Some(entry) = reader.next_entry()? {
+    // What an earlier use left in the buffer must not matter.
+    while let Some(entry) = reader.next_entry(vec![0xee; entries.len() % 3 * 5_000])? {
         entries.push(entry);
     }
     Ok(entries)
@@ -99,7 +100,8 @@ fn a_cut_off_tail_is_refused_with_its_place() {
 fn a_file_that_shrinks_while_it_is_read_is_refused() {
     let bytes = write(&[b"first".to_vec()]);
     let input = Input::new(Cursor::new(&bytes[..6]), "x.events", bytes.len() as u64);
-    let error = CaptureReader::open(input, None).and_then(|mut reader| reader.next_entry()).expect_err("it is cut");
+    let error =
+        CaptureReader::open(input, None).and_then(|mut reader| reader.next_entry(Vec::new())).expect_err("it is cut");
     assert!(error.to_string().contains("became shorter"), "{error}");
 }
 

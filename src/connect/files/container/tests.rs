@@ -44,7 +44,7 @@ fn read(bytes: &[u8], from: Option<Position>) -> Result<Vec<Entry>> {
     let input = Input::new(Cursor::new(bytes), "x.avro", bytes.len() as u64);
     let mut reader = ContainerReader::open(input, from)?;
     let mut entries = Vec::new();
-    while let Some(entry) = reader.next_entry()? {
+    while let Some(entry) = reader.next_entry(Vec::new())? {
         entries.push(entry);
     }
     Ok(entries)
@@ -199,7 +199,7 @@ fn real_files_of_another_encoder_are_read_whole() {
         let len = file.metadata().expect("it has a length").len();
         let mut reader = ContainerReader::open(Input::new(file, "part", len), None).expect("the header is whole");
         let mut entries = Vec::new();
-        while let Some(entry) = reader.next_entry().expect("the file is whole") {
+        while let Some(entry) = reader.next_entry(Vec::new()).expect("the file is whole") {
             entries.push(entry);
         }
         assert!(entries.len() > 10, "blocks are small");

@@ -74,3 +74,26 @@ fn failures_say_whether_the_work_was_done() {
     assert_eq!(answers, [Happened::No, Happened::Unknown, Happened::Unknown]);
     assert_eq!(*bench.done.borrow(), [2]);
 }
+
+#[test]
+fn a_late_job_has_not_happened_until_it_is_answered() {
+    let mut bench = bench();
+    bench.submit(&[Act::Late(2), Act::Fine]);
+    assert_eq!((bench.tickets(), bench.done.borrow().clone()), (vec![1], vec![1]));
+    assert_eq!(bench.tickets(), [0]);
+    assert_eq!(*bench.done.borrow(), [1, 0]);
+    bench.submit(&[Act::Late(5)]);
+    drop(bench.outlet);
+    assert_eq!(*bench.done.borrow(), [1, 0], "what is dropped before is never done");
+}
+
+#[test]
+fn acts_without_a_part_are_drawn() {
+    let mut left = 2;
+    let faults = Faults::drawn(move || {
+        left -= 1;
+        if left == 0 { Act::Fail } else { Act::Fine }
+    });
+    faults.at(1, Act::LoseBefore);
+    assert_eq!([faults.begin(), faults.begin(), faults.begin()], [Act::Fine, Act::LoseBefore, Act::Fail]);
+}

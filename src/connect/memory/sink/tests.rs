@@ -52,3 +52,35 @@ fn what_fails_is_written_or_not_and_outlives_the_run() {
     write(&next_run, rows(2, &[2])).expect("the new script is empty");
     assert_eq!(sink.collected(), next_run.collected());
 }
+
+/// The claim of a run.
+fn claim(life: &str, attempt: u64, commit: Option<Epoch>) -> Manifest {
+    Manifest { life: life.to_owned(), attempt, commit, ..Manifest::default() }
+}
+
+#[test]
+fn an_older_run_can_write_no_more() {
+    let sink = MemorySink::default();
+    let older = sink.with_faults(Faults::none());
+    older.prepare(&claim("a", 1, None), false).expect("it is empty");
+    write(&older, rows(1, &[1])).expect("it is the newest run");
+    sink.prepare(&claim("a", 2, Some(1)), false).expect("a newer run takes over");
+    let error = write(&older, rows(2, &[2])).expect_err("a newer run has taken over");
+    assert_eq!(error.fault, Fault::Superseded);
+    let error = older.prepare(&claim("a", 1, Some(1)), false).expect_err("a newer run has taken over");
+    assert_eq!(error.fault, Fault::Superseded);
+    write(&sink, rows(2, &[3])).expect("it is the newest run");
+    assert_eq!(sink.collected().rows.keys().collect::<Vec<_>>(), [&(1, 0), &(2, 0)]);
+}
+
+#[test]
+fn another_life_is_refused_unless_it_is_to_begin_afresh() {
+    let sink = MemorySink::default();
+    sink.prepare(&claim("a", 1, None), false).expect("it is empty");
+    write(&sink, rows(1, &[1])).expect("it is the newest run");
+    let other = claim("b", 1, Some(1));
+    assert_eq!(sink.check(Some(&other)).expect_err("another life").fault, Fault::Configuration);
+    assert_eq!(sink.prepare(&other, false).expect_err("another life").fault, Fault::Configuration);
+    sink.prepare(&claim("b", 1, None), true).expect("it is to begin afresh");
+    assert_eq!(sink.collected(), Collected::default());
+}
