@@ -56,7 +56,7 @@ pub(super) struct Pace(Duration);
 
 impl Pace {
     pub(super) fn of(took: Duration) -> Self {
-        Pace(took / 2)
+        Pace(took / 3)
     }
 
     fn learn(&mut self, blows: usize) {

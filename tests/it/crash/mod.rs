@@ -15,7 +15,7 @@ use life::{Life, Pace, Tally};
 const KILLS: usize = 100;
 
 /// Lives after which the test gives up, for each kill that is demanded, should most runs be too quick for their kill.
-const LIVES_PER_KILL: f64 = 0.5;
+const LIVES_PER_KILL: f64 = 1.0;
 
 /// Of four runs, at least one must have had open windows to go on from, or else the kills come too early to show much.
 const RESUMED_OF_FOUR: usize = 1;
@@ -36,8 +36,8 @@ fn killed_at_random_moments() {
     let of = |more: &[(&'static str, &'static str)]| -> Vec<(&str, &str)> {
         trouble.into_iter().chain(more.iter().copied()).collect()
     };
-    let sensors = [("seed", "21"), ("events", "250000"), ("sources", "500"), ("rate", "150"), ("partitions", "6")];
-    let orders = [("seed", "22"), ("events", "150000"), ("sources", "200"), ("rate", "80"), ("partitions", "3")];
+    let sensors = [("seed", "21"), ("events", "350000"), ("sources", "500"), ("rate", "150"), ("partitions", "6")];
+    let orders = [("seed", "22"), ("events", "200000"), ("sources", "200"), ("rate", "80"), ("partitions", "3")];
     let calm = [
         Undisturbed::generate("sensors", place.path(), &of(&sensors)),
         Undisturbed::generate("orders", place.path(), &of(&orders)),
