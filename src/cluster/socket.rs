@@ -19,6 +19,9 @@ pub(super) const BEAT: Duration = Duration::from_millis(BEAT_MS);
 
 /// Makes a connection notice a dead network by itself: the kernel asks when nothing is sent, and gives up on what is not taken.
 pub(super) fn harden(stream: &TcpStream) -> io::Result<()> {
+    // The dead-line of the handshake was the socket's and would stay: data that rests for a while is no loss.
+    stream.set_read_timeout(None)?;
+    stream.set_write_timeout(None)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENT).with_interval(PROBE).with_retries(4))?;
@@ -77,5 +80,21 @@ impl Write for Timed<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hardened_has_no_dead_line_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let stream = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
+        Timed::handshake(&stream).write_all(b"hello").expect("it is sent");
+        assert!(stream.write_timeout().expect("it can be asked").is_some());
+        harden(&stream).expect("it can be hardened");
+        assert_eq!(stream.read_timeout().expect("it can be asked"), None);
+        assert_eq!(stream.write_timeout().expect("it can be asked"), None);
     }
 }

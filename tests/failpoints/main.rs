@@ -3,8 +3,8 @@
 //! Needs the feature `failpoints`; scripts/test.sh runs it.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../it/harness.rs"]
-#[allow(dead_code)]
+#[path = "../it/harness/mod.rs"]
+#[allow(dead_code, unused_imports)]
 mod harness;
 
 use std::path::{Path, PathBuf};

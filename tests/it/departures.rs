@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::harness::{Pipeline, WORKERS, dataflow, demand_rows, files, project, scratch};
+use super::harness::{Pipeline, Shape, dataflow, demand_rows, files, project, scratch};
 use super::oracle;
 
 fn text(packed: &[u8]) -> String {
@@ -80,14 +80,14 @@ fn demand_known(known: &Known, rows: &[String], summary: &BTreeMap<String, u64>,
 fn the_rows_are_those_of_an_independent_program() {
     let known = known();
     let mut first: Option<Vec<String>> = None;
-    for workers in WORKERS {
+    for shape in Shape::all() {
         let place = scratch();
         let source = data().join("part-*.avro").display().to_string();
         let pipeline = Pipeline::new(&dataflow("departures"), source, place.path());
-        let summary = pipeline.run(workers).demand(0).summary();
+        let summary = pipeline.run_in(shape).summary();
         let rows = pipeline.rows();
-        demand_known(&known, &rows, &summary, &format!("-w {workers}"));
-        demand_rows(&rows, first.get_or_insert_with(|| rows.clone()), &format!("-w {workers}, bytes"));
+        demand_known(&known, &rows, &summary, &shape.to_string());
+        demand_rows(&rows, first.get_or_insert_with(|| rows.clone()), &format!("{shape}, bytes"));
     }
 }
 

@@ -9,11 +9,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::harness::{Dice, Pipeline, WORKERS, demand_rows, project, scratch};
+use super::harness::{Cluster, Dice, Pipeline, Shape, demand_rows, project, scratch};
 use written::{Case, Step};
 
 /// Starts of one case that are killed before one is let through.
 const KILLS: usize = 3;
+
+/// Milliseconds from a start to its kill, at the latest: enough for several processes to meet.
+const KILL_BEFORE_MS: u64 = 200;
+
+/// The shapes of which one plays each case from files.
+const SPREAD: [Shape; 3] =
+    [Shape { workers: 1, processes: 2 }, Shape { workers: 2, processes: 3 }, Shape { workers: 5, processes: 2 }];
 
 /// Folders below a folder, in order of name.
 fn folders(below: &Path) -> Vec<PathBuf> {
@@ -89,15 +96,18 @@ fn cases_from_files() {
         let counters = ["read", "folded", "malformed", "late", "too_far_ahead"].map(|counter| summary[counter]);
         assert_eq!(counters, case.summary, "{} from files", case.name);
 
+        let spread = Pipeline::new(&case.dataflow, source.clone(), &place.path().join("spread"));
+        let shape = dice.one_of(&SPREAD);
+        assert_eq!(spread.run_in(shape).summary(), summary, "{} {shape}", case.name);
+        demand(&case, &spread, &shape.to_string());
+
         let resumed = Pipeline::new(&case.dataflow, source, &place.path().join("resumed"));
         for _ in 0..KILLS {
-            let mut running = resumed.start(dice.one_of(&WORKERS));
-            if !running.ends_within(Duration::from_millis(dice.between(1, 60))) {
-                running.kill();
-            }
-            running.end();
+            let mut cluster = Cluster::start(&resumed, dice.one_of(&Shape::all()));
+            cluster.ends_within(Duration::from_millis(dice.between(1, KILL_BEFORE_MS)), &[]);
+            cluster.kill();
         }
-        assert_eq!(resumed.run(dice.one_of(&WORKERS)).demand(0).summary(), summary, "{} resumed", case.name);
+        assert_eq!(resumed.run_in(dice.one_of(&Shape::all())).summary(), summary, "{} resumed", case.name);
         demand(&case, &resumed, "resumed");
     }
     assert!(laid_down > 0, "no case can be laid down in files");
