@@ -14,5 +14,6 @@ mod read;
 mod store;
 mod wire;
 
+pub use batch::{Batch, ByHash};
 pub use build::{Job, Resume};
 pub use fate::Fate;

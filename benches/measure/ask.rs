@@ -1,0 +1,36 @@
+//! What a bench is asked to do.
+
+use clap::Parser;
+
+/// Measures; nothing is asserted of the figures.
+#[derive(Debug, Parser)]
+pub struct Ask {
+    /// Events of each case. The default takes seconds and shows that the bench works; a figure to keep needs 6 million or more.
+    #[arg(long, env = "MINUET_BENCH_EVENTS", default_value_t = 200_000)]
+    pub events: u64,
+    /// Numbers of sources.
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000])]
+    pub sources: Vec<u64>,
+    /// Numbers of worker threads (whole only).
+    #[arg(short, long, value_delimiter = ',', default_values_t = [1, 2])]
+    pub workers: Vec<usize>,
+    /// Runs of each case; the one that took the least CPU is shown.
+    #[arg(long, default_value_t = 1)]
+    pub repeat: usize,
+    /// Only cases and parts whose name holds this.
+    #[arg(long)]
+    pub only: Option<String>,
+    /// Also write the figures to benches/runs, under the date and this word.
+    #[arg(long, value_name = "WORD")]
+    pub record: Option<String>,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    pub bench: bool,
+}
+
+impl Ask {
+    /// Whether a case of this name is asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+}
