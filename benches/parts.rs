@@ -90,7 +90,7 @@ impl Parts<'_> {
         let spans = pool.make(0, 0, &mut bytes);
         let laps = pool.events() / spans.len() as u64;
         let events = laps * spans.len() as u64;
-        let mut over = |work: &mut dyn FnMut(&[u8])| {
+        let over = |work: &mut dyn FnMut(&[u8])| {
             let meter = Meter::start();
             for _ in 0..laps {
                 spans.iter().for_each(|span| work(of(&bytes, span)));

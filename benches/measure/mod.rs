@@ -1,6 +1,6 @@
 //! What the benches share: their arguments, the events they read, and how they take and write down figures.
 
-#![allow(dead_code, reason = "each bench uses its part")]
+#![allow(dead_code, unused_imports, reason = "each bench uses its part")]
 
 mod ask;
 mod figures;

@@ -26,6 +26,8 @@ pub(super) struct Table {
     ids: Vec<u32>,
     words: Vec<u64>,
     stride: usize,
+    /// Words of a state that most events touch.
+    often: usize,
     pub heap: Heap,
 }
 
@@ -36,6 +38,7 @@ impl Table {
             ids: Vec::new(),
             words: Vec::new(),
             stride: layout.state_words(),
+            often: layout.often,
             heap: Heap::default(),
         }
     }
@@ -90,10 +93,20 @@ impl Table {
         }
     }
 
-    /// Asks for the cache lines of a row.
+    /// Asks for the place where a source's row is written down.
+    #[inline]
+    pub fn prefetch_index(&self, id: u32) {
+        if let Index::Dense(rows) = &self.index
+            && let Some(row) = rows.get(id as usize)
+        {
+            prefetch::line_of(row);
+        }
+    }
+
+    /// Asks for the cache lines of a row that an event touches.
     pub fn prefetch(&self, row: u32) {
         let start = row as usize * self.stride;
-        prefetch::lines(&self.words[start..start + self.stride]);
+        prefetch::lines(&self.words[start..start + self.often]);
     }
 
     /// The state of a row, and the heap that it refers to.
@@ -115,7 +128,7 @@ impl Table {
 
     /// Compacts the heap where that pays.
     pub fn tidy(&mut self, layout: &Layout) {
-        if !self.heap.wants_compaction() {
+        if !self.heap.wants_compaction(self.ids.len()) {
             return;
         }
         let texts: Vec<usize> = layout

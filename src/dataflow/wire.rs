@@ -24,7 +24,7 @@ const CHUNK_WORDS: usize = 128;
 const HEADER_WORDS: usize = 4;
 
 /// Changes with anything that changes the meaning of the bytes; the last part differs between byte orders.
-const BUILD: u64 = 0x6d69_6e75_6574_0001 ^ ((CHUNK_WORDS as u64) << 16);
+const BUILD: u64 = 0x6d69_6e75_6574_0002 ^ ((CHUNK_WORDS as u64) << 16);
 
 /// A run of words as abomonation sees it.
 #[repr(C)]
