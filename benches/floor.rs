@@ -38,6 +38,8 @@ struct Floor<'p> {
     words: Vec<u64>,
     tables: OpenTables,
     lines: RowLines,
+    /// The minute that was closed last.
+    closed: u64,
     /// Bytes of state per source, at most.
     state: u64,
 }
@@ -49,6 +51,7 @@ impl<'p> Floor<'p> {
             words: Vec::with_capacity(BATCH_WORDS),
             tables: OpenTables::new(plan.layout.clone()),
             lines: RowLines::new(plan.layout.columns()),
+            closed: 0,
             state: 0,
             plan,
         }
@@ -84,7 +87,7 @@ impl<'p> Floor<'p> {
     }
 
     fn fold(&mut self) {
-        self.tables.fold(0, &self.words);
+        self.tables.fold(self.closed, &self.words);
         self.words.clear();
     }
 
@@ -101,5 +104,7 @@ impl<'p> Floor<'p> {
             }
         };
         self.tables.close(minute, &mut closed, &mut |_| {});
+        // What is open now is stamped with it; so is what comes from here on, for the same tables.
+        self.closed = minute;
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::time::{Epoch, Minute};
 
 /// Records between two steps of a look-up: what the first asks the memory for is on its way meanwhile.
-const AHEAD: usize = 16;
+const AHEAD: usize = 6;
 
 /// Words between the record whose look-up begins and those that are asked for: they come from another core, perhaps.
 const FAR_AHEAD: usize = 512;

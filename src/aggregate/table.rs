@@ -8,6 +8,12 @@ use super::{Kind, prefetch};
 /// Rows below this share of the interned sources are found through a map: a place for every source would cost more.
 const SPARSE_SHARE: usize = 16;
 
+/// States grow by this share of them: twice as much, as a vector does, would leave up to half of the memory without use.
+const GROWTH_SHARE: usize = 8;
+
+/// Rows that a table grows by at least.
+const GROWTH_ROWS: usize = 16;
+
 /// Where a source's row is.
 #[derive(Debug)]
 enum Index {
@@ -76,6 +82,10 @@ impl Table {
             }
         };
         if new {
+            if self.words.len() + self.stride > self.words.capacity() {
+                let more = (self.words.len() / GROWTH_SHARE).max(self.stride * GROWTH_ROWS);
+                self.words.reserve_exact(more);
+            }
             self.ids.push(id);
             self.words.extend_from_slice(&layout.empty);
             self.densify(sources);
