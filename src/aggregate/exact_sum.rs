@@ -29,14 +29,21 @@ impl Pair {
     #[inline]
     #[must_use]
     pub fn add(&mut self, value: f64) -> bool {
-        let (hi, error) = two_sum(self.hi, value);
-        let (lo, lost) = two_sum(self.lo, error);
+        let (sum, lost) = self.plus(value);
         // A NaN is not equal to 0, so sums that left the range come out here too.
         let exact = lost == 0.0;
         if exact {
-            *self = Pair { hi, lo };
+            *self = sum;
         }
         exact
+    }
+
+    /// The pair with a value added, and what that lost: 0 where the new pair is the exact sum.
+    #[inline]
+    pub(super) fn plus(self, value: f64) -> (Pair, f64) {
+        let (hi, error) = two_sum(self.hi, value);
+        let (lo, lost) = two_sum(self.lo, error);
+        (Pair { hi, lo }, lost)
     }
 }
 

@@ -77,7 +77,7 @@ impl Layout {
     fn output(&self, output: &Output, state: State<'_>) -> Result<Value, DoesNotFit> {
         let field = &self.fields[output.field];
         let words = state.words;
-        let count = field.count.map_or(0, |at| words[at]);
+        let count = field.count(words);
         let kept = |place: Option<usize>| place.filter(|_| count > 0);
         Ok(match output.statistic {
             Statistic::Count => Value::Unsigned(count),

@@ -1,16 +1,28 @@
 //! What the states of a table own beside their words: texts, and sums that do not fit a pair of doubles.
 
 use super::exact_sum::ExactSum;
-use super::record;
+use super::{hash_source, record};
 
-/// Dead bytes below which texts are never compacted.
+/// Bytes of texts below which they are never compacted.
 const COMPACT_BYTES: usize = 64 * 1024;
 
+/// Bytes per row that texts may take beyond twice those in use, so that going over all rows stays rare.
+const COMPACT_ROW_BYTES: usize = 8;
+
+/// Texts that are remembered, to be used again by other states.
+const RECENT: usize = 256;
+
 /// The heap of one table. Words of states refer into it.
+///
+/// Most texts are labels of few values: one that another state has put here lately is not put again. So the texts that events are
+/// compared with are few, and near.
 #[derive(Debug, Default)]
 pub(super) struct Heap {
     texts: Vec<u8>,
-    dead: usize,
+    /// Bytes of texts after the last compaction.
+    kept: usize,
+    /// Where texts are, by their hash; empty until the first one comes.
+    recent: Vec<u64>,
     wide: Vec<ExactSum>,
 }
 
@@ -18,44 +30,54 @@ impl Heap {
     /// Forgets everything, keeping the memory.
     pub fn clear(&mut self) {
         self.texts.clear();
-        self.dead = 0;
+        self.kept = 0;
+        self.recent.clear();
         self.wide.clear();
     }
 
     /// The text that a word refers to.
+    #[inline]
     pub fn text(&self, span: u64) -> &[u8] {
         record::text(&self.texts, span)
     }
 
     /// Puts a text in place of the one that `word` refers to.
+    #[inline]
     pub fn replace(&mut self, word: &mut u64, text: &[u8]) {
-        if self.text(*word) == text {
-            return;
+        if !record::same(self.text(*word), text) {
+            *word = self.put(text);
         }
-        self.dead += (*word & 0xffff_ffff) as usize;
-        *word = self.push(text);
     }
 
-    fn push(&mut self, text: &[u8]) -> u64 {
-        let start = self.texts.len();
+    fn put(&mut self, text: &[u8]) -> u64 {
+        if self.recent.is_empty() {
+            self.recent.resize(RECENT, 0);
+        }
+        let place = hash_source(text) as usize % RECENT;
+        let known = self.recent[place];
+        if record::same(self.text(known), text) {
+            return known;
+        }
+        let span = record::span(self.texts.len(), text.len());
         self.texts.extend_from_slice(text);
-        record::span(start, text.len())
+        self.recent[place] = span;
+        span
     }
 
-    /// Whether more than half of the texts' bytes are of no use any more.
-    pub fn wants_compaction(&self) -> bool {
-        self.dead > COMPACT_BYTES && self.dead * 2 > self.texts.len()
+    /// Whether more than half of the texts' bytes may be of no use any more, those of a table of so many rows.
+    pub fn wants_compaction(&self, rows: usize) -> bool {
+        self.texts.len() > 2 * self.kept + COMPACT_BYTES + COMPACT_ROW_BYTES * rows
     }
 
     /// Moves the texts that `words` refer to into fresh memory.
     pub fn compact<'a>(&mut self, words: impl Iterator<Item = &'a mut u64>) {
         let old = std::mem::take(&mut self.texts);
-        self.texts.reserve(old.len() - self.dead);
-        self.dead = 0;
+        self.recent.clear();
         for word in words {
             let text = record::text(&old, *word);
-            *word = self.push(text);
+            *word = self.put(text);
         }
+        self.kept = self.texts.len();
     }
 
     /// Keeps a wide sum and gives its index.
@@ -76,6 +98,6 @@ impl Heap {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.texts.capacity() + self.wide.capacity() * size_of::<ExactSum>()
+        self.texts.capacity() + self.recent.capacity() * 8 + self.wide.capacity() * size_of::<ExactSum>()
     }
 }

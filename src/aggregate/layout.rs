@@ -130,8 +130,8 @@ pub(super) struct Field {
     pub bit: u32,
     /// Its first input word.
     pub input: usize,
-    /// Values that were there: one word.
-    pub count: Option<usize>,
+    /// Values that were not there: one word. An event without nulls, which most are, touches none of these.
+    pub absent: Option<usize>,
     /// Values that were not zero: one word.
     pub nonzero: Option<usize>,
     /// A pair of doubles, `hi` here and `lo` a run further ([`Layout::pair_lo`]); an `i128` in two words, low first; for a
@@ -147,17 +147,54 @@ pub(super) struct Field {
     pub last: Option<usize>,
 }
 
+impl Field {
+    /// Values that were there, in a state; 0 where they are not counted.
+    pub fn count(&self, state: &[u64]) -> u64 {
+        self.absent.map_or(0, |at| state[0].wrapping_sub(state[at]))
+    }
+
+    /// The place of an integer's sum, where nothing else is kept of it.
+    fn only_sum(&self) -> Option<usize> {
+        let rest = [self.nonzero, self.min, self.max, self.first, self.last];
+        self.sum.filter(|_| self.kind == Kind::Integer && rest.iter().all(Option::is_none))
+    }
+}
+
 /// Float fields next to each other that keep the same: their words lie in runs too, so that they are folded in tight loops.
 #[derive(Clone, Debug)]
 pub(super) struct FloatRun {
     pub len: usize,
     pub bit: u32,
     pub input: usize,
-    pub count: usize,
     /// `len` times `hi`, then `len` times `lo`.
     pub sum: Option<usize>,
     pub min: Option<usize>,
     pub max: Option<usize>,
+}
+
+/// Integers next to each other of which nothing but sums are kept, next to each other too.
+#[derive(Clone, Debug)]
+pub(super) struct SumRun {
+    pub len: usize,
+    pub bit: u32,
+    pub input: usize,
+    /// `len` times an `i128` in two words.
+    pub sum: usize,
+}
+
+impl SumRun {
+    /// The runs among these fields.
+    fn of(fields: &[Field]) -> Vec<SumRun> {
+        let mut runs: Vec<SumRun> = Vec::new();
+        for field in fields {
+            let Some(sum) = field.only_sum() else { continue };
+            match runs.last_mut() {
+                Some(run) if (run.bit + run.len as u32, run.sum + 2 * run.len) == (field.bit, sum) => run.len += 1,
+                _ => runs.push(SumRun { len: 1, bit: field.bit, input: field.input, sum }),
+            }
+        }
+        runs
+    }
 }
 
 /// The order word of a first or last that is not there.
@@ -169,11 +206,16 @@ pub struct Layout {
     pub(super) source: SourceKind,
     pub(super) fields: Vec<Field>,
     pub(super) runs: Vec<FloatRun>,
+    pub(super) sums: Vec<SumRun>,
     /// Fields with something to keep that is not folded in a run.
     pub(super) others: Vec<Field>,
     pub(super) outputs: Vec<Output>,
     /// The state of no events.
     pub(super) empty: Vec<u64>,
+    /// Words of a state before those that count absent values.
+    pub(super) often: usize,
+    /// The fields whose absent values are counted, as in a presence mask.
+    pub(super) counted: u64,
     inputs: Vec<Kind>,
     input_words: usize,
     columns: Vec<Column>,
@@ -218,6 +260,7 @@ impl Layout {
         let columns = columns(source_name, &source, &inputs, &outputs);
         // Word 0 counts the events.
         let mut empty = vec![0];
+        let mut absents = 0;
         let mut fields: Vec<Field> = Vec::with_capacity(inputs.len());
         let mut runs = Vec::new();
         let mut input = 0;
@@ -229,19 +272,43 @@ impl Layout {
             let len = if float { (first..inputs.len()).take_while(same).count() } else { 1 };
             let run = place(&inputs[first], needs[first], len, &mut empty);
             for at in 0..len {
-                fields.push(run.field(&inputs[first], (first + at) as u32, input + at, at));
+                let mut field = run.field(&inputs[first], (first + at) as u32, input + at, at);
+                if needs[first].count {
+                    field.absent = Some(absents);
+                    absents += 1;
+                }
+                fields.push(field);
             }
-            if let (true, Some(count)) = (float, run.count) {
+            if float {
                 let bit = first as u32;
-                runs.push(FloatRun { len, bit, input, count, sum: run.sum, min: run.min, max: run.max });
+                runs.push(FloatRun { len, bit, input, sum: run.sum, min: run.min, max: run.max });
             }
             input += len * inputs[first].words();
         }
-        let alone = |field: &&Field| {
-            field.kind != Kind::Float || field.nonzero.is_some() || field.first.is_some() || field.last.is_some()
+        let often = empty.len();
+        empty.resize(often + absents, 0);
+        fields.iter_mut().filter_map(|field| field.absent.as_mut()).for_each(|at| *at += often);
+        let counted = fields.iter().filter(|field| field.absent.is_some()).fold(0, |mask, field| mask | 1 << field.bit);
+        let alone = |field: &&Field| match field.kind {
+            Kind::Float => field.nonzero.is_some() || field.first.is_some() || field.last.is_some(),
+            _ => field.only_sum().is_none(),
         };
         let others = fields.iter().filter(alone).cloned().collect();
-        Layout { source, fields, runs, others, outputs, empty, inputs, input_words: input, columns }
+        let sums = SumRun::of(&fields);
+        Layout {
+            source,
+            fields,
+            runs,
+            sums,
+            others,
+            outputs,
+            empty,
+            often,
+            counted,
+            inputs,
+            input_words: input,
+            columns,
+        }
     }
 
     /// Words of an event record after its header.
@@ -278,7 +345,6 @@ impl Layout {
 
 /// Where the words of a run of fields begin.
 struct Placed {
-    count: Option<usize>,
     nonzero: Option<usize>,
     sum: Option<usize>,
     min: Option<usize>,
@@ -296,7 +362,7 @@ impl Placed {
             kind: kind.clone(),
             bit,
             input,
-            count: at(self.count, 1),
+            absent: None,
             nonzero: at(self.nonzero, 1),
             sum: at(self.sum, 1),
             min: at(self.min, self.words),
@@ -327,7 +393,6 @@ fn place(kind: &Kind, needs: Needs, len: usize, empty: &mut Vec<u64>) -> Placed 
         sum: put(needs.sum, sum),
         min: put(needs.min, &min),
         max: put(needs.max, &max),
-        count: put(needs.count, &[0]),
         nonzero: put(needs.nonzero, &[0]),
         first: put(needs.first, &picked),
         last: put(needs.last, &picked),

@@ -1,7 +1,7 @@
 //! A state into another of the same (source, minute).
 
 use super::Kind;
-use super::exact_sum::ExactSum;
+use super::exact_sum::{ExactSum, Pair};
 use super::fold::{At, add_decimal, pick, pick_text, wide_of};
 use super::heap::Heap;
 use super::layout::{Field, Layout, NO_ORDER, join, split};
@@ -57,7 +57,7 @@ impl Layout {
     pub(super) fn merge(&self, from: State<'_>, into: &mut [u64], heap: &mut Heap) {
         into[0] = into[0].wrapping_add(from.words[0]);
         for field in &self.fields {
-            for place in [field.count, field.nonzero].into_iter().flatten() {
+            for place in [field.absent, field.nonzero].into_iter().flatten() {
                 into[place] = into[place].wrapping_add(from.words[place]);
             }
             match field.kind {
@@ -81,6 +81,13 @@ impl Layout {
         }
         if let Some(hi) = field.sum {
             let lo = self.pair_lo(field, hi);
+            let (more_hi, more_lo) = (value(from.words, hi), value(from.words, lo));
+            let mut pair = Pair { hi: value(into, hi), lo: value(into, lo) };
+            // Nearly always two pairs whose sum is one; a NaN in place of one never adds exactly.
+            if !more_hi.is_nan() && pair.add(more_hi) && pair.add(more_lo) {
+                (into[hi], into[lo]) = (pair.hi.to_bits(), pair.lo.to_bits());
+                return;
+            }
             let sum = from.float_sum(hi, lo);
             let (mut high, mut low) = (into[hi], into[lo]);
             if f64::from_bits(high).is_nan() {

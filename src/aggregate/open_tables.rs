@@ -3,19 +3,32 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Layout;
 use super::merge::{Heaped, State};
 use super::record::{self, EVENT_HEADER_WORDS, PARTIAL_HEADER_WORDS};
 use super::sources::Sources;
 use super::table::Table;
+use super::{Layout, prefetch};
 use crate::error::{Error, Result};
 use crate::time::{Epoch, Minute};
 
-/// Records looked up before the first of them is folded: their states are on their way from memory meanwhile.
-const AHEAD: usize = 64;
+/// Records between two steps of a look-up: what the first asks the memory for is on its way meanwhile.
+const AHEAD: usize = 6;
+
+/// Words between the record whose look-up begins and those that are asked for: they come from another core, perhaps.
+const FAR_AHEAD: usize = 512;
 
 /// Cleared tables kept for the next minutes, so that their memory is not asked for again.
 const SPARE_TABLES_MAX: usize = 4;
+
+/// What is known of a record that is being looked up.
+struct Found {
+    /// Where its table is.
+    table: usize,
+    /// The source that it most likely has.
+    likely: Option<u32>,
+    /// Its row in the table.
+    row: u32,
+}
 
 /// All open tables of a slot and the sources interned for them.
 pub struct OpenTables {
@@ -62,41 +75,70 @@ impl OpenTables {
         });
     }
 
-    /// Finds the row of each record, in two passes: the second works on what the first has asked the memory for.
+    /// Finds the row of each record, in four steps, each [`AHEAD`] records before the next: what one asks the memory for is there
+    /// when the next comes, and all the while the processor is busy with the records before.
     fn each(&mut self, stamp: Epoch, fixed: usize, words: &[u64], mut work: impl FnMut(&[u64], &mut Table, u32)) {
-        let mut ahead: Vec<(&[u64], usize, u32)> = Vec::with_capacity(AHEAD);
         // A record that is too short for its layout comes from nowhere; it is left out rather than read past its end.
-        let mut records = record::records(words).filter(|record| record.len() >= fixed).peekable();
+        let mut unread = record::records(words).filter(|record| record.len() >= fixed);
+        let most = words.len() / fixed;
+        let (mut records, mut found): (Vec<&[u64]>, Vec<Found>) = (Vec::with_capacity(most), Vec::with_capacity(most));
         let mut current: Option<(Minute, usize)> = None;
-        while records.peek().is_some() {
-            for record in records.by_ref().take(AHEAD) {
-                let minute = record::minute(record);
-                let place = match current {
-                    Some((known, place)) if known == minute => place,
-                    _ => {
-                        // A table that is left is tidied: batches may all end in the same minute. Its rows stay where they are.
-                        if let Some((_, left)) = current {
-                            self.tables[left].tidy(&self.layout);
-                        }
-                        self.place(stamp, minute)
-                    }
-                };
-                current = Some((minute, place));
-                let id = self.sources.intern(record::hash(record), record::source(record, fixed));
-                let (row, new) = self.tables[place].row(id, self.sources.ids(), &self.layout);
-                if new {
-                    self.sources.hold(id, minute);
+        let mut read = 0;
+        for step in 0.. {
+            match unread.next() {
+                Some(record) => {
+                    let past = read + FAR_AHEAD;
+                    prefetch::lines(words.get(past..past + record.len()).unwrap_or_default());
+                    read += record.len();
+                    self.sources.prefetch(record::hash(record));
+                    records.push(record);
                 }
-                self.tables[place].prefetch(row);
-                ahead.push((record, place, row));
+                None if step == records.len() + 3 * AHEAD => break,
+                None => {}
             }
-            for (record, place, row) in ahead.drain(..) {
-                work(record, &mut self.tables[place], row);
+            if let Some(record) = step.checked_sub(AHEAD).and_then(|at| records.get(at)) {
+                let table = self.turn_to(stamp, record::minute(record), &mut current);
+                let likely = self.sources.likely(record::hash(record));
+                if let Some(id) = likely {
+                    self.tables[table].prefetch_index(id);
+                }
+                found.push(Found { table, likely, row: 0 });
+            }
+            if let Some((record, found)) =
+                step.checked_sub(2 * AHEAD).and_then(|at| records.get(at).zip(found.get_mut(at)))
+            {
+                let id = self.sources.intern(found.likely, record::hash(record), record::source(record, fixed));
+                let table = &mut self.tables[found.table];
+                let (row, new) = table.row(id, self.sources.ids(), &self.layout);
+                if new {
+                    self.sources.hold(id, record::minute(record));
+                }
+                table.prefetch(row);
+                found.row = row;
+            }
+            if let Some((record, found)) = step.checked_sub(3 * AHEAD).and_then(|at| records.get(at).zip(found.get(at)))
+            {
+                work(record, &mut self.tables[found.table], found.row);
             }
         }
         if let Some((_, place)) = current {
             self.tables[place].tidy(&self.layout);
         }
+    }
+
+    /// The place of a minute's table; `current` is the one before it.
+    #[inline]
+    fn turn_to(&mut self, stamp: Epoch, minute: Minute, current: &mut Option<(Minute, usize)>) -> usize {
+        if let Some((known, place)) = *current {
+            if known == minute {
+                return place;
+            }
+            // A table that is left is tidied: batches may all end in the same minute. Its rows stay where they are.
+            self.tables[place].tidy(&self.layout);
+        }
+        let place = self.place(stamp, minute);
+        *current = Some((minute, place));
+        place
     }
 
     fn place(&mut self, stamp: Epoch, minute: Minute) -> usize {

@@ -124,7 +124,7 @@ impl Layout {
 
     fn unpack_field(&self, field: &Field, state: State<'_>) -> FieldState {
         let words = state.words;
-        let count = field.count.map_or(0, |at| words[at]);
+        let count = field.count(words);
         let value = |place: Option<usize>| place.filter(|_| count > 0).map(|at| picked(field, at, state));
         let when = |at: usize| When { time: words[at].cast_signed(), order: words[at + 1] };
         let chosen = |place: Option<usize>| {
@@ -175,8 +175,8 @@ impl Layout {
         words: &mut [u64],
         heap: &mut Heap,
     ) -> std::result::Result<(), &'static str> {
-        match field.count {
-            Some(at) => words[at] = state.count,
+        match field.absent {
+            Some(at) => words[at] = words[0].wrapping_sub(state.count),
             None if state.count == 0 => {}
             None => return Err("a count"),
         }

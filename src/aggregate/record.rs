@@ -7,7 +7,7 @@
 //!  event:   word 3 event time (ms, two's complement), word 4 order (partition << 48 | place in the partition),
 //!           word 5 presence mask, then the input words of the layout; a text is `offset << 32 | length` in the tail
 //!  partial: word 3 ... the state words of the layout
-//!  tail:    the source's bytes, then texts, then whatever the layout adds; padded with zeros to a whole word
+//!  tail:    the source's bytes, then texts, then whatever the layout adds; each padded with zeros to a whole word
 //! ```
 //! Offsets of texts count from the start of the tail. Events and partials never mix in one batch.
 
@@ -117,6 +117,7 @@ pub fn write_event<'a>(
     texts: impl Iterator<Item = (usize, &'a [u8])>,
 ) {
     let start = out.len();
+    out.reserve(EVENT_HEADER_WORDS + inputs.len() + words_of(source.len()));
     out.extend_from_slice(&[0, head.hash, head.minute, head.time.cast_unsigned(), head.order, head.present]);
     out.extend_from_slice(inputs);
     let mut tail = Tail::begin(out, start, source);
@@ -127,35 +128,87 @@ pub fn write_event<'a>(
     tail.end();
 }
 
+/// Words that so many bytes take.
+fn words_of(len: usize) -> usize {
+    len.div_ceil(8)
+}
+
 /// The tail of the record that is being written at the end of `out`.
 pub(super) struct Tail<'a> {
     pub out: &'a mut Vec<u64>,
     start: usize,
     fixed: usize,
     source: usize,
-    len: usize,
 }
 
 impl<'a> Tail<'a> {
     /// Begins the tail of the record that starts at word `start`, with its source.
+    #[inline]
     pub fn begin(out: &'a mut Vec<u64>, start: usize, source: &[u8]) -> Self {
         let fixed = out.len();
-        let mut tail = Tail { out, start, fixed, source: source.len(), len: 0 };
+        let mut tail = Tail { out, start, fixed, source: source.len() };
         tail.push(source);
         tail
     }
 
     /// Appends bytes and says where they are.
+    #[inline]
     pub fn push(&mut self, bytes: &[u8]) -> u64 {
-        let at = self.len;
-        self.len += bytes.len();
-        self.out.resize(self.fixed + self.len.div_ceil(8), 0);
-        bytemuck::cast_slice_mut::<u64, u8>(&mut self.out[self.fixed..])[at..at + bytes.len()].copy_from_slice(bytes);
+        let at = (self.out.len() - self.fixed) * 8;
+        // Word by word: texts are short, and a call to copy one takes longer than to move it.
+        for eight in bytes.as_chunks::<8>().0 {
+            self.out.push(u64::from_ne_bytes(*eight));
+        }
+        let rest = bytes.len() % 8;
+        if rest > 0 {
+            let word = match bytes.last_chunk::<8>() {
+                // The bytes that stand in the word before are shifted out.
+                Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest),
+                None => short_word(bytes),
+            };
+            self.out.push(word.to_le());
+        }
         span(at, bytes.len())
     }
 
     /// Writes the record's first word.
+    #[inline]
     pub fn end(self) {
         self.out[self.start] = (self.out.len() - self.start) as u64 | ((self.source as u64) << 32);
+    }
+}
+
+/// One to seven bytes as the low bytes of a word.
+#[inline]
+fn short_word(bytes: &[u8]) -> u64 {
+    let len = bytes.len();
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        // Where the two overlap they have the same bytes at the same places.
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4))
+        }
+        _ => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
+}
+
+/// Bytes as words, padded with zeros; `None` where they take more than `N`.
+pub(super) fn short_name<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
+    let mut words = [0; N];
+    bytemuck::cast_slice_mut::<u64, u8>(&mut words).get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(words)
+}
+
+/// Whether two runs of bytes are the same: as `==`, without the call that takes longer than to compare texts as short as these.
+#[inline]
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(last_a), Some(last_b)) => {
+            let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+            last_a == last_b && eights.into_iter().all(|(a, b)| a == b)
+        }
+        _ => short_word(a) == short_word(b),
     }
 }

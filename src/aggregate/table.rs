@@ -8,6 +8,12 @@ use super::{Kind, prefetch};
 /// Rows below this share of the interned sources are found through a map: a place for every source would cost more.
 const SPARSE_SHARE: usize = 16;
 
+/// States grow by this share of them: twice as much, as a vector does, would leave up to half of the memory without use.
+const GROWTH_SHARE: usize = 8;
+
+/// Rows that a table grows by at least.
+const GROWTH_ROWS: usize = 16;
+
 /// Where a source's row is.
 #[derive(Debug)]
 enum Index {
@@ -26,6 +32,8 @@ pub(super) struct Table {
     ids: Vec<u32>,
     words: Vec<u64>,
     stride: usize,
+    /// Words of a state that most events touch.
+    often: usize,
     pub heap: Heap,
 }
 
@@ -36,6 +44,7 @@ impl Table {
             ids: Vec::new(),
             words: Vec::new(),
             stride: layout.state_words(),
+            often: layout.often,
             heap: Heap::default(),
         }
     }
@@ -73,6 +82,10 @@ impl Table {
             }
         };
         if new {
+            if self.words.len() + self.stride > self.words.capacity() {
+                let more = (self.words.len() / GROWTH_SHARE).max(self.stride * GROWTH_ROWS);
+                self.words.reserve_exact(more);
+            }
             self.ids.push(id);
             self.words.extend_from_slice(&layout.empty);
             self.densify(sources);
@@ -90,10 +103,20 @@ impl Table {
         }
     }
 
-    /// Asks for the cache lines of a row.
+    /// Asks for the place where a source's row is written down.
+    #[inline]
+    pub fn prefetch_index(&self, id: u32) {
+        if let Index::Dense(rows) = &self.index
+            && let Some(row) = rows.get(id as usize)
+        {
+            prefetch::line_of(row);
+        }
+    }
+
+    /// Asks for the cache lines of a row that an event touches.
     pub fn prefetch(&self, row: u32) {
         let start = row as usize * self.stride;
-        prefetch::lines(&self.words[start..start + self.stride]);
+        prefetch::lines(&self.words[start..start + self.often]);
     }
 
     /// The state of a row, and the heap that it refers to.
@@ -115,7 +138,7 @@ impl Table {
 
     /// Compacts the heap where that pays.
     pub fn tidy(&mut self, layout: &Layout) {
-        if !self.heap.wants_compaction() {
+        if !self.heap.wants_compaction(self.ids.len()) {
             return;
         }
         let texts: Vec<usize> = layout

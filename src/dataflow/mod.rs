@@ -14,7 +14,7 @@ mod read;
 mod store;
 mod wire;
 
-pub use batch::{Batch, Records};
+pub use batch::{Batch, ByHash, Records};
 pub use build::{Job, Resume};
 pub use fate::Fate;
 pub use read::Combine;

@@ -86,7 +86,7 @@ impl<'b> Cursor<'b> {
     /// lets the next value be read before this one is known. Five to eight bytes are decoded without a branch on their number.
     #[inline(always)]
     pub(super) fn long(&mut self) -> Result<i64, Malformed> {
-        let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = self.rest else { return self.long_slowly() };
+        let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = self.rest else { return self.long_near_the_end() };
         let word = u64::from_le_bytes([*b0, *b1, *b2, *b3, *b4, *b5, *b6, *b7]);
         let (coded, length) = if word & 0x80 == 0 {
             (word & 0x7f, 1)
@@ -104,6 +104,21 @@ impl<'b> Cursor<'b> {
             (squeeze(word & (stops ^ (stops - 1))), (stops.trailing_zeros() as usize + 1) / 8)
         };
         self.rest = self.rest.get(length..).unwrap_or_default();
+        Ok(unzigzag(coded))
+    }
+
+    /// A long where fewer than eight bytes are left, as before the last fields of an event; small ones are told apart at once.
+    #[inline]
+    fn long_near_the_end(&mut self) -> Result<i64, Malformed> {
+        let (coded, rest) = match self.rest {
+            [a, rest @ ..] if *a < 0x80 => (u64::from(*a), rest),
+            [a, b, rest @ ..] if *b < 0x80 => (u64::from(*a & 0x7f) | u64::from(*b) << 7, rest),
+            [a, b, c, rest @ ..] if *c < 0x80 && *b >= 0x80 => {
+                (u64::from(*a & 0x7f) | u64::from(*b & 0x7f) << 7 | u64::from(*c) << 14, rest)
+            }
+            _ => return self.long_slowly(),
+        };
+        self.rest = rest;
         Ok(unzigzag(coded))
     }
 

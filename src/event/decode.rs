@@ -59,8 +59,8 @@ impl Program {
                     let value = if wide { cursor.long()? } else { cursor.int()? };
                     put_float(words, slot, if single { f64::from(value as f32) } else { value as f64 }, &mut seen);
                 }
-                Step::Ints { slot, count } => integers(&mut cursor, words, slot, count, &mut seen, Cursor::int)?,
-                Step::Longs { slot, count } => integers(&mut cursor, words, slot, count, &mut seen, Cursor::long)?,
+                Step::Ints { slot, count } => integers(&mut cursor, words, slot, count, &mut seen, false)?,
+                Step::Longs { slot, count } => integers(&mut cursor, words, slot, count, &mut seen, true)?,
                 Step::Boolean { slot } => {
                     let value = cursor.boolean()?;
                     put(words, slot, u64::from(value), &mut seen);
@@ -97,9 +97,9 @@ impl Program {
                 Step::SkipBytes { count } => {
                     cursor.take(count as usize)?;
                 }
-                Step::SkipTexts { count } => repeat(&mut cursor, count, Cursor::prefixed)?,
-                Step::SkipInts { count } => repeat(&mut cursor, count, Cursor::int)?,
-                Step::SkipLongs { count } => repeat(&mut cursor, count, Cursor::long)?,
+                Step::SkipTexts { count } => repeat(&mut cursor, count, |cursor| cursor.prefixed())?,
+                Step::SkipInts { count } => repeat(&mut cursor, count, |cursor| cursor.int())?,
+                Step::SkipLongs { count } => repeat(&mut cursor, count, |cursor| cursor.long())?,
                 skip => (cursor, pc) = self.skip(skip, pc, cursor, 0)?,
             }
         }
@@ -121,9 +121,9 @@ impl Program {
                 cursor.take(count as usize)?;
             }
             Step::SkipBooleans { count } => repeat(&mut cursor, count, Cursor::boolean)?,
-            Step::SkipInts { count } => repeat(&mut cursor, count, Cursor::int)?,
-            Step::SkipLongs { count } => repeat(&mut cursor, count, Cursor::long)?,
-            Step::SkipTexts { count } => repeat(&mut cursor, count, Cursor::prefixed)?,
+            Step::SkipInts { count } => repeat(&mut cursor, count, |cursor| cursor.int())?,
+            Step::SkipLongs { count } => repeat(&mut cursor, count, |cursor| cursor.long())?,
+            Step::SkipTexts { count } => repeat(&mut cursor, count, |cursor| cursor.prefixed())?,
             Step::SkipEnum { symbols } => {
                 cursor.index(symbols as usize, Reason::BadEnumIndex)?;
             }
@@ -377,17 +377,18 @@ fn nullable_doubles_slowly<'b>(
 }
 
 #[inline(always)]
-fn integers<'b>(
-    cursor: &mut Cursor<'b>,
+fn integers(
+    cursor: &mut Cursor<'_>,
     words: &mut [u64],
     slot: Slot,
     count: u8,
     seen: &mut Seen,
-    read: impl Fn(&mut Cursor<'b>) -> Result<i64, Malformed>,
+    wide: bool,
 ) -> Result<(), Malformed> {
     let word = usize::from(slot.word);
     for place in words.get_mut(word..word + usize::from(count)).unwrap_or_default() {
-        *place = read(cursor)?.cast_unsigned();
+        let value = if wide { cursor.long()? } else { cursor.int()? };
+        *place = value.cast_unsigned();
     }
     seen.there(slot, count);
     Ok(())
@@ -465,12 +466,13 @@ fn text(cursor: &mut Cursor<'_>, most: usize, too_long: Reason) -> Result<Span, 
 /// costs less than the general test.
 #[inline(always)]
 fn is_ascii(bytes: &[u8]) -> bool {
-    let high = match bytes.last_chunk::<8>() {
-        Some(last) => {
-            let eights = bytes.as_chunks::<8>().0.iter();
-            eights.fold(u64::from_le_bytes(*last), |all, eight| all | u64::from_le_bytes(*eight))
-        }
-        None => u64::from(bytes.iter().fold(0, |all, byte| all | byte)),
+    let high = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) if bytes.len() <= 16 => u64::from_le_bytes(*first) | u64::from_le_bytes(*last),
+        (Some(_), _) => return bytes.is_ascii(),
+        _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first) | u32::from_le_bytes(*last)),
+            _ => u64::from(bytes.iter().fold(0, |all, byte| all | byte)),
+        },
     };
     high & 0x8080_8080_8080_8080 == 0
 }
