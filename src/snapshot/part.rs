@@ -10,7 +10,7 @@ mod wire;
 
 use crate::aggregate::Layout;
 use crate::aggregate::partial::Partial;
-use crate::aggregate::record::records;
+use crate::aggregate::record::{minute, records};
 use crate::error::Result;
 use crate::time::Epoch;
 
@@ -22,7 +22,10 @@ pub fn name(pipeline: &str, attempt: u64, commit: Epoch, slot: usize) -> String 
 /// Encodes partial records; equal partials give equal bytes, in whatever order they come: they are sorted by (minute, source),
 /// and the container's sync marker is derived from them.
 pub fn encode(layout: &Layout, partials: &[u64]) -> Result<Vec<u8>> {
-    Ok(write(records(partials).map(|record| layout.unpack(record)).collect()))
+    let mut sorted: Vec<&[u64]> = records(partials).collect();
+    sorted.sort_by_key(|record| (minute(record), layout.source_of(record)));
+    // One by one: trees of all of them at once would take several times the memory of the records, and the time to clear it.
+    Ok(container::write(sorted.into_iter().map(|record| layout.unpack(record))))
 }
 
 /// Appends the partials of stored bytes to `out` as records.
@@ -33,7 +36,7 @@ pub fn decode(layout: &Layout, bytes: &[u8], out: &mut Vec<u64>) -> Result<()> {
 /// Encodes partials.
 pub fn write(mut partials: Vec<Partial>) -> Vec<u8> {
     partials.sort_by(|a, b| (a.minute, &a.source).cmp(&(b.minute, &b.source)));
-    container::write(&partials)
+    container::write(partials.into_iter())
 }
 
 /// The partials of stored bytes, whatever layout they were made for. Damaged bytes are an error, and never take more memory than

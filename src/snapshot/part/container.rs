@@ -13,15 +13,19 @@ const VERSION_KEY: &str = "minuet.part";
 const VERSION: &str = "1";
 
 /// The file of these partials, in this order.
-pub(super) fn write(partials: &[Partial]) -> Vec<u8> {
-    let blocks: Vec<(usize, Vec<u8>)> = partials
-        .chunks(PART_BLOCK_PARTIALS)
-        .map(|chunk| {
-            let mut block = Vec::new();
-            chunk.iter().for_each(|partial| datum::put(&mut block, partial));
-            (chunk.len(), block)
-        })
-        .collect();
+pub(super) fn write(mut partials: impl Iterator<Item = Partial>) -> Vec<u8> {
+    let mut blocks: Vec<(usize, Vec<u8>)> = Vec::new();
+    loop {
+        let (mut count, mut block) = (0, Vec::with_capacity(blocks.last().map_or(0, |(_, last)| last.len())));
+        for partial in partials.by_ref().take(PART_BLOCK_PARTIALS) {
+            datum::put(&mut block, &partial);
+            count += 1;
+        }
+        if count == 0 {
+            break;
+        }
+        blocks.push((count, block));
+    }
     let mut digest = Sha256::new();
     blocks.iter().for_each(|(_, block)| digest.update(block));
     let marker = &digest.finalize()[..16];
