@@ -23,14 +23,12 @@ step cargo clippy --locked --lib --bins -- --deny warnings
 
 # Unit tests, integration tests and the examples in doc comments, on the program as it ships.
 step cargo test --locked
-# The same dependencies, our own crate built once more with the steps at which it can be made to die.
-step cargo test --locked --features failpoints --test failpoints
-# The real graph under a thousand seeds, and the mistakes that must not escape them; scripts/simulate.sh plays more.
-step cargo test --locked --features mutations --test sim
+# Our own crate built once more with the steps at which it can be made to die and the mistakes it can be made to make: aborts at
+# every step of a commit, and the real graph under a thousand seeds (scripts/simulate.sh plays more).
+step cargo test --locked --features failpoints,mutations --test failpoints --test sim
 
-if ls benches/*.rs >/dev/null 2>&1; then
-    step cargo bench --locked --no-run
-fi
+# The benches as they are measured, once and briefly: nothing is asserted of their figures.
+step cargo bench --locked --bench floor --bench parts --bench whole
 
 if ! cargo deny --version >/dev/null 2>&1 && [ "${MINUET_DENY:-0}" = 1 ]; then
     step cargo install --locked cargo-deny
