@@ -167,16 +167,16 @@ impl Parts<'_> {
     /// What is done once per source and minute.
     fn of_minutes(&mut self, batches: &[Batch]) {
         let layout = &self.plan.layout;
-        let mut partials = Batch::default();
-        self.part("close", "partial", || {
-            let mut tables = OpenTables::new(Arc::clone(layout));
+        let close = || {
+            let (mut tables, mut partials) = (OpenTables::new(Arc::clone(layout)), Batch::default());
             batches.iter().for_each(|batch| tables.fold(0, &batch.words));
-            partials = Batch::default();
             let meter = Meter::start();
             tables.close(u64::from(u32::MAX), &mut |partial| partials.push(partial), &mut |_| {});
-            (meter.read().cpu, u64::from(partials.records))
-        });
+            (meter.read().cpu, partials)
+        };
+        let (_, partials) = close();
         let count = u64::from(partials.records);
+        self.part("close", "partial", || (close().0, count));
         self.part("merge", "partial", || {
             let mut tables = OpenTables::new(Arc::clone(layout));
             tables.merge(0, &partials.words);

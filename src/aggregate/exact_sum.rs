@@ -242,26 +242,36 @@ impl ExactSum {
 
     /// The sum as a pair, always the same one for the same sum; `None` where a pair cannot hold it.
     pub fn as_pair(&self) -> Option<(f64, f64)> {
-        match self.to_parts().as_slice() {
+        self.with_parts(|parts| match parts {
             [] => Some((0.0, 0.0)),
             [hi] => Some((*hi, 0.0)),
             // An infinity begins a sum that is past the range of pairs.
             [hi, lo] if hi.is_finite() => Some((*hi, *lo)),
             _ => None,
-        }
+        })
     }
 
     /// The sum as doubles, the largest first, each the rounded rest; always the same ones for the same sum, none for 0. A sum past
     /// 2^1023 begins with an infinity and the number of times that 2^1023 is in it.
     pub fn to_parts(&self) -> Vec<f64> {
-        let mut parts = Vec::new();
+        self.with_parts(<[f64]>::to_vec)
+    }
+
+    /// Hands over the parts that [`ExactSum::to_parts`] gives; those of a pair, which nearly all sums are, without a vector for them.
+    pub fn with_parts<T>(&self, take: impl FnOnce(&[f64]) -> T) -> T {
         if let Form::Pair(pair) = &self.0 {
             let (hi, lo) = two_sum(pair.hi, pair.lo);
             if hi.is_finite() && hi.abs() < BEYOND {
-                parts.extend([hi, lo].into_iter().filter(|part| *part != 0.0));
-                return parts;
+                // The rounded sum is 0 only if there is no rest.
+                let count = usize::from(hi != 0.0) + usize::from(lo != 0.0);
+                return take(&[hi, lo][..count]);
             }
         }
+        take(&self.wide_parts())
+    }
+
+    fn wide_parts(&self) -> Vec<f64> {
+        let mut parts = Vec::new();
         let mut rest = self.wide();
         let times = rest.take_beyond();
         if times != 0.0 {

@@ -46,11 +46,12 @@ fn put_field(out: &mut Vec<u8>, field: &FieldState) {
         None => put_len(out, 0),
         Some(Sum::Float(sum)) => {
             put_len(out, 1);
-            let parts = sum.to_parts();
-            if !parts.is_empty() {
-                put_len(out, parts.len());
-                parts.iter().for_each(|part| put_double(out, *part));
-            }
+            sum.with_parts(|parts| {
+                if !parts.is_empty() {
+                    put_len(out, parts.len());
+                    parts.iter().for_each(|part| put_double(out, *part));
+                }
+            });
             put_len(out, 0);
         }
         Some(Sum::Integer { value, carry }) => {
