@@ -13,7 +13,6 @@ use timely::progress::frontier::MutableAntichain;
 use super::batch::Batch;
 use super::build::{Job, LateWake, passed};
 use super::edges::{Keep, Outlet};
-use crate::aggregate::record;
 use crate::error::Result;
 use crate::mutation::mutated;
 use crate::snapshot::{PartRef, part};
@@ -24,7 +23,7 @@ pub(super) struct Storer {
     wake: LateWake,
     outlet: Box<dyn Outlet<Keep>>,
     /// Partials that stay open at a commit epoch, as they come.
-    open: BTreeMap<Epoch, (Capability<Epoch>, Vec<u64>)>,
+    open: BTreeMap<Epoch, (Capability<Epoch>, Vec<Batch>)>,
     /// Parts that are not acknowledged, by ticket. A commit epoch has one part per slot, so the epoch is the ticket.
     storing: BTreeMap<u64, (Capability<Epoch>, PartRef)>,
 }
@@ -52,11 +51,11 @@ pub(super) fn store<'scope>(
             open.for_each(|capability, batch| {
                 if let Some(capability) = capability.retain_least(0) {
                     let waiting = state.open.entry(*capability.time()).or_insert_with(|| (capability, Vec::new()));
-                    waiting.1.extend_from_slice(&batch.words);
+                    waiting.1.push(std::mem::take(batch));
                 }
             });
-            let result = state.submit(frontiers, &job, slot).and_then(|()| state.answers());
-            match result {
+            state.submit(frontiers, &job, slot);
+            match state.answers() {
                 Ok(done) => {
                     let mut output = stored.activate();
                     for (capability, part) in done {
@@ -78,20 +77,19 @@ impl Storer {
         Ok(Storer { wake, outlet, open: BTreeMap::new(), storing: BTreeMap::new() })
     }
 
-    fn submit(&mut self, frontiers: &[MutableAntichain<Epoch>], job: &Job, slot: usize) -> Result<()> {
+    fn submit(&mut self, frontiers: &[MutableAntichain<Epoch>], job: &Job, slot: usize) {
         while let Some(first) = self.open.first_entry() {
             let commit = *first.key();
             if !passed(frontiers, commit) {
                 break;
             }
-            let (capability, partials) = first.remove();
-            let bytes = part::encode(&job.plan.layout, &partials)?;
+            let (capability, batches) = first.remove();
+            let bytes = part::encode(&job.plan.layout, batches.iter().map(|batch| batch.words.as_slice()));
             let name = part::name(&job.plan.name, job.resume.manifest.attempt, commit, slot);
-            let partials = record::records(&partials).count() as u64;
+            let partials = batches.iter().map(|batch| u64::from(batch.records)).sum();
             self.storing.insert(commit, (capability, PartRef::of(&name, &bytes, partials)));
             self.outlet.submit(commit, Keep::Part { name, bytes });
         }
-        Ok(())
     }
 
     fn answers(&mut self) -> Result<Vec<(Capability<Epoch>, PartRef)>> {

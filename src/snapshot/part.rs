@@ -19,13 +19,13 @@ pub fn name(pipeline: &str, attempt: u64, commit: Epoch, slot: usize) -> String 
     format!("{pipeline}/parts/{attempt:010}-{commit:010}-{slot:05}.avro")
 }
 
-/// Encodes partial records; equal partials give equal bytes, in whatever order they come: they are sorted by (minute, source),
+/// Encodes the partial records of some batches; equal partials give equal bytes, in whatever order they come: they are sorted by (minute, source),
 /// and the container's sync marker is derived from them.
-pub fn encode(layout: &Layout, partials: &[u64]) -> Result<Vec<u8>> {
-    let mut sorted: Vec<&[u64]> = records(partials).collect();
+pub fn encode<'a>(layout: &Layout, batches: impl IntoIterator<Item = &'a [u64]>) -> Vec<u8> {
+    let mut sorted: Vec<&[u64]> = batches.into_iter().flat_map(records).collect();
     sorted.sort_by_key(|record| (minute(record), layout.source_of(record)));
     // One by one: trees of all of them at once would take several times the memory of the records, and the time to clear it.
-    Ok(container::write(sorted.into_iter().map(|record| layout.unpack(record))))
+    container::write(sorted.into_iter().map(|record| layout.unpack(record)))
 }
 
 /// Appends the partials of stored bytes to `out` as records.

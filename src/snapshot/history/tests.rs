@@ -226,7 +226,7 @@ fn partials_come_back_as_records_and_a_damaged_part_is_refused() {
         let partial = Partial { source: source.into(), minute, count: 1, fields: vec![] };
         layout.pack(&partial, &mut records).unwrap();
     }
-    let bytes = part::encode(&layout, &records).unwrap();
+    let bytes = part::encode(&layout, [records.as_slice()]);
     let name = part::name("p", 1, 1, 0);
     history.put_part(&name, &bytes).unwrap();
     let part = PartRef { name, bytes: bytes.len() as u64, sha256: sha256_hex(&bytes), partials: 3 };
