@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Ended, say};
+use super::{Ended, complain, say};
 use crate::cluster::{Stoppable, stop_on_signals};
 use crate::error::{Error, Fault, Result};
 use crate::limits::{FAREWELL_MS_MAX, OUTPUT_LINE_BYTES_MAX, PEER_SILENT_MS_MAX, SLOTS_MAX};
@@ -17,8 +17,11 @@ use crate::limits::{FAREWELL_MS_MAX, OUTPUT_LINE_BYTES_MAX, PEER_SILENT_MS_MAX, 
 /// How often the processes are looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long the others get to end by themselves when one has failed, and again when they were asked to.
-const PATIENCE: Duration = Duration::from_millis(2 * (PEER_SILENT_MS_MAX + FAREWELL_MS_MAX));
+/// How long the others get to end by themselves when one has failed: until they have missed it.
+const PATIENCE: Duration = Duration::from_millis(PEER_SILENT_MS_MAX + FAREWELL_MS_MAX);
+
+/// How long they get to end when they were asked to. One that is stopped does not hear it.
+const OBEYS_WITHIN: Duration = Duration::from_millis(2 * FAREWELL_MS_MAX);
 
 /// Start all processes of a run on this machine, and end them together.
 #[derive(Debug, clap::Args)]
@@ -125,7 +128,7 @@ fn watch(processes: &mut [Process], stoppable: &Stoppable) -> Option<u8> {
             // A child that cannot be asked is taken for one that runs.
             process.status = process.child.try_wait().ok().flatten();
             if let Some(code) = process.status.map(code).filter(|code| *code != 0) {
-                eprintln!("minuet: process {} ended with exit code {code}", process.number);
+                complain(format_args!("minuet: process {} ended with exit code {code}", process.number));
                 blamed = Some(blame(blamed, code));
                 asked.get_or_insert((Signal::TERM, Instant::now() + PATIENCE));
             }
@@ -136,11 +139,11 @@ fn watch(processes: &mut [Process], stoppable: &Stoppable) -> Option<u8> {
         if stoppable.fate.is_over() && !matches!(asked, Some((Signal::KILL, _))) {
             let signal = if stoppable.exit_code() == 130 { Signal::INT } else { Signal::TERM };
             end(processes, signal);
-            asked = Some((Signal::KILL, Instant::now() + PATIENCE));
+            asked = Some((Signal::KILL, Instant::now() + OBEYS_WITHIN));
         }
         if let Some((signal, when)) = asked.filter(|(_, when)| Instant::now() >= *when) {
             end(processes, signal);
-            asked = Some((Signal::KILL, when + PATIENCE));
+            asked = Some((Signal::KILL, when + OBEYS_WITHIN));
         }
         thread::sleep(LOOK);
     }

@@ -89,17 +89,18 @@ pub fn main() -> ExitCode {
     ExitCode::from(match ended {
         Ok(code) => code,
         Err(Failure::Error(error)) => {
-            eprintln!("minuet: {error}");
+            complain(format_args!("minuet: {error}"));
             if error.happened == Happened::Unknown {
-                eprintln!("minuet: it may have happened all the same; starting again is safe");
+                complain("minuet: it may have happened all the same; starting again is safe");
             }
             error.exit_code()
         }
         Err(Failure::Problems(problems)) => {
             for problem in &problems {
-                eprintln!("{problem}");
+                complain(problem);
             }
-            eprintln!("minuet: {} problem{}", problems.len(), if problems.len() == 1 { "" } else { "s" });
+            let many = if problems.len() == 1 { "" } else { "s" };
+            complain(format_args!("minuet: {} problem{many}", problems.len()));
             Error::configuration("").exit_code()
         }
     })
@@ -116,6 +117,11 @@ pub(crate) fn say(out: &mut dyn Write, text: impl fmt::Display) -> Result<(), Er
 /// The same, to standard output.
 pub(crate) fn answer(text: impl fmt::Display) -> Result<(), Error> {
     say(&mut io::stdout().lock(), text)
+}
+
+/// Writes a line to standard error. Where that cannot be written there is nobody to tell, and the exit code says the rest.
+pub(crate) fn complain(text: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// The time of day, for everything below that is handed a clock.

@@ -16,6 +16,9 @@ use crate::limits::{DIAL_AGAIN_MS, HANDSHAKE_MS_MAX, STILL_WAITING_MS};
 /// Processes that are started together miss each other for a moment; nobody needs to hear of it.
 const MOMENT: Duration = Duration::from_secs(1);
 
+/// Tries for the second connection.
+const DATA_TRIES: usize = 5;
+
 /// Why a try did not lead to a connection.
 enum Missed {
     /// It may the next time.
@@ -63,7 +66,15 @@ fn say(hall: &Hall, to: usize, why: &str, since: Instant, said: &mut Option<(Str
 /// One try: both connections, to one start of the peer.
 fn meet(hall: &Hall, to: usize, run: u64) -> std::result::Result<(), Missed> {
     let (theirs, control) = connect(hall, to, run, Kind::Control)?;
-    let (same, data) = connect(hall, to, run, Kind::Data)?;
+    // The peer is linked with this process from its control connection on, so a stranger's flood must not cost it the second.
+    let mut second = connect(hall, to, run, Kind::Data);
+    for _ in 1..DATA_TRIES {
+        if !matches!(second, Err(Missed::Again(_))) {
+            break;
+        }
+        second = connect(hall, to, run, Kind::Data);
+    }
+    let (same, data) = second?;
     if same != theirs {
         return Err(Missed::Again("it was started again between two connections".into()));
     }

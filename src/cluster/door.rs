@@ -103,7 +103,11 @@ impl Shared {
         if self.hall.hosts().secret().is_none() && !client.ip().is_loopback() {
             self.turn_away(client, "without a secret only this machine may connect");
         } else {
-            let judge = |hello: &Hello| self.hall.judge(hello);
+            let judge = |hello: &Hello| {
+                // From here on it is no stranger that a flood of others may push out.
+                self.forget(number);
+                self.hall.judge(hello)
+            };
             match listen(&mut Timed::handshake(&stream), self.run, self.hall.hosts().secret(), judge) {
                 Ok((hello, Verdict::Welcome)) => self.welcome(&hello, stream, client),
                 Ok((hello, Verdict::Wait(why))) => {

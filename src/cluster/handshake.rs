@@ -4,7 +4,7 @@
 //!  the one that dials                                    the one that listens
 //!    Hello      magic, kind, from, to, shape, run,
 //!               build, plan, nonce               ───▶
-//!                                                ◀───    Challenge  run, nonce, HMAC("listens", hello, run, nonce)
+//!                                                ◀───    Challenge  magic, run, nonce, HMAC("listens", hello, run, nonce)
 //!    Proof      HMAC("dials", hello, challenge)  ───▶
 //!                                                ◀───    Verdict    welcome, wait or refused, and why
 //! ```
@@ -24,6 +24,9 @@ use crate::limits::REASON_BYTES_MAX;
 
 /// Begins every hello; the last byte is the version of this protocol.
 const MAGIC: [u8; 8] = *b"minuet\0\x01";
+
+/// Begins every challenge. Another than that of a hello, for a process that is connected to itself by chance hears its own.
+const CHALLENGE_MAGIC: [u8; 8] = *b"minuet!\x01";
 
 /// Bytes of a hello without its nonce.
 pub const HELLO_BYTES: usize = 8 + 6 * 8 + 2 * 32;
@@ -142,7 +145,9 @@ impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Broken::Io(error) => match error.kind() {
-                io::ErrorKind::UnexpectedEof => f.write_str("it hung up in the middle of the handshake"),
+                io::ErrorKind::UnexpectedEof => {
+                    f.write_str("it hung up in the middle of the handshake, as one that knows another secret does")
+                }
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => f.write_str("it was silent for too long"),
                 _ => error.fmt(f),
             },
@@ -156,6 +161,9 @@ impl fmt::Display for Broken {
 pub fn dial(stream: &mut (impl Read + Write), hello: &Hello, secret: &Secret) -> Result<(u64, Verdict), Broken> {
     let (hello, nonce) = (hello.encode(), nonce()?);
     stream.write_all(&[hello.as_slice(), &nonce].concat())?;
+    if take(stream)? != CHALLENGE_MAGIC {
+        return Err(Broken::Babble);
+    }
     let run: [u8; 8] = take(stream)?;
     let theirs: [u8; NONCE_BYTES] = take(stream)?;
     let tag: [u8; TAG_BYTES] = take(stream)?;
@@ -193,7 +201,7 @@ pub fn listen(
     let (run, nonce) = (run.to_be_bytes(), nonce()?);
     let said = [said.as_slice(), &theirs, &run, &nonce];
     let tag = prove(secret, b"listens", &said).finalize().into_bytes();
-    stream.write_all(&[run.as_slice(), &nonce, &tag].concat())?;
+    stream.write_all(&[CHALLENGE_MAGIC.as_slice(), &run, &nonce, &tag].concat())?;
     let tag: [u8; TAG_BYTES] = take(stream)?;
     prove(secret, b"dials", &said).verify_slice(&tag).map_err(|_| Broken::Secret)?;
     let verdict = judge(&hello);

@@ -178,7 +178,7 @@ impl Link {
 /// The error that the loss of a peer is.
 pub(super) fn lost(peer: usize, address: &str, why: &str) -> Error {
     Error::peer(format!(
-        "process {peer} at {address} went away: {why}; all begin again together, from the newest manifest"
+        "process {peer} at {address} went away: {why}; this process ends with it, and the newest manifest is where all go on"
     ))
 }
 

@@ -31,10 +31,11 @@ impl LiveLine {
                 let (now_events, now) = (progress.events(), Instant::now());
                 let rate = (now_events - events) as f64 / (now - at).as_secs_f64();
                 (events, at) = (now_events, now);
-                eprint!("\r\x1b[K{}", line(&progress, rate, clock()));
-                let _ = std::io::stderr().flush();
+                let mut terminal = std::io::stderr();
+                // A terminal that has gone away needs no line.
+                let _ = write!(terminal, "\r\x1b[K{}", line(&progress, rate, clock())).and_then(|()| terminal.flush());
             }
-            eprint!("\r\x1b[K");
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
         };
         match std::thread::Builder::new().name("live-line".into()).spawn(show) {
             Ok(thread) => LiveLine { stop: Some(stop), thread: Some(thread) },

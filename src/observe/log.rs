@@ -14,7 +14,9 @@ pub enum LogFormat {
 
 /// Starts the log at a level.
 pub fn start_log(level: LevelFilter, format: LogFormat) {
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    // A log that nobody can take is lost; the library would say so on standard error, and panic where that is what cannot be written.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    let log = log.with_max_level(level).with_writer(std::io::stderr).with_target(false);
     // A second start (in tests) leaves the first one as it is.
     let _ = match format {
         LogFormat::Text => log.with_ansi(false).try_init(),

@@ -327,3 +327,17 @@ fn a_missing_dataflow_or_file_is_named() {
     assert!(ended.status.code().is_some_and(|code| code != 0), "nothing to read is no success");
     ended.demand_words(&["no-such-file-"]);
 }
+
+/// What cannot be said is no reason to end in another way.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_standard_error_changes_no_exit_code() {
+    let full = || fs::File::create("/dev/full").expect("Linux has it");
+    let place = scratch();
+    let status =
+        |command: &mut std::process::Command| command.stderr(full()).status().expect("it can be started").code();
+    assert_eq!(status(minuet(["check"]).arg(place.path())), Some(78));
+    let nothing = place.path().join("nothing");
+    let mut run = Pipeline::new(&dataflow("sensors"), nothing.display().to_string(), place.path()).command(1);
+    assert_eq!(status(run.args(["--log", "trace"])), Some(78));
+}

@@ -62,15 +62,25 @@ fn a_client_that_guesses_repeats_or_mirrors_is_turned_away_before_it_is_judged()
         let known = known.clone();
         let side = thread::spawn(move || listen(&mut server, 5, &known, |_| panic!("it must not be judged")));
         client.write_all(&[hello().encode().as_slice(), &[7; NONCE_BYTES]].concat()).expect("it is read");
-        let challenge: [u8; 8 + NONCE_BYTES + TAG_BYTES] = take(&mut client).expect("it is answered");
+        let challenge: [u8; 16 + NONCE_BYTES + TAG_BYTES] = take(&mut client).expect("it is answered");
         let tag = if mirror {
-            &challenge[8 + NONCE_BYTES..]
+            &challenge[16 + NONCE_BYTES..]
         } else {
             earlier.as_ref().map_or(&[0; TAG_BYTES][..], |e: &Vec<u8>| e)
         };
         client.write_all(tag).expect("it is read");
         assert!(matches!(side.join().expect("it does not panic"), Err(Broken::Secret)));
-        earlier = Some(challenge[8 + NONCE_BYTES..].to_vec());
+        earlier = Some(challenge[16 + NONCE_BYTES..].to_vec());
+    }
+}
+
+/// A port may be another program's, or, where it is one of those that connections are given, this very connection's other end.
+#[test]
+fn who_listens_but_is_no_minuet_is_not_taken_for_one_with_another_secret() {
+    for said in [vec![b'x'; 200], [hello().encode().as_slice(), &[7; 2 * NONCE_BYTES]].concat()] {
+        let (mut client, mut server) = UnixStream::pair().expect("a pair of sockets");
+        server.write_all(&said).expect("a small write fits the socket");
+        assert!(matches!(dial(&mut client, &hello(), &Secret::none()), Err(Broken::Babble)));
     }
 }
 
