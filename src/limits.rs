@@ -229,7 +229,8 @@ pub const HOSTFILE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of a cluster's secret, at least and at most.
 pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=4_096;
 
-/// Milliseconds that a handshake may take, from the connection to the verdict; a name must be found and dialled within as many.
+/// Milliseconds that a handshake may take, from the connection to the verdict; each address that a name has is
+/// dialled for as long at most.
 pub const HANDSHAKE_MS_MAX: u64 = 5_000;
 
 /// Handshakes under way at one door; one more ends the oldest of them. A peer needs a few milliseconds, so only those that are

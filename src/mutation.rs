@@ -47,9 +47,9 @@ mod switch {
         ErrorTakenForEnd,
         /// Stored state is taken up by another slot than the one that gets its events.
         StateOfWrongSlot,
-        /// What was written after the newest manifest stays.
+        /// What was written after the newest manifest stays (in the sink in memory).
         DoubtKept,
-        /// An older run may go on writing to the sink.
+        /// An older run may go on writing to the sink (in memory).
         OlderRunWrites,
         /// A manifest takes the place of another's.
         ManifestUnconditional,

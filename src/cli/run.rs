@@ -16,7 +16,7 @@ use crate::dataflow::edges::{Sink, Source};
 use crate::dataflow::{Combine, Job};
 use crate::error::Error;
 use crate::limits::MANIFESTS_KEPT_DEFAULT;
-use crate::observe::{LiveLine, LogFormat, Progress, Summary, start_log};
+use crate::observe::{Combining, LiveLine, LogFormat, Progress, Summary, start_log};
 use crate::plan::{self, Plan};
 use crate::snapshot::{From, History, Store};
 
@@ -82,8 +82,8 @@ pub(super) struct How {
 pub(super) enum Came {
     /// All of it, as process 0 knows.
     Summary(Summary),
-    /// The events that another process has read.
-    Read(u64),
+    /// The events that another process has read, and what its slots made of them before the exchange.
+    Read(u64, Combining),
     /// It was stopped before it began.
     Nothing,
 }
@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args) -> Ended {
     let stoppable = stop_on_signals()?;
     start_log(args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
-    let hosts = args.shape.hosts(&plan)?;
+    let hosts = args.shape.hosts()?;
     let edges = Edges {
         source: Arc::new(Files::open(&args.source.0)?),
         sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
@@ -125,9 +125,14 @@ fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
                 answer(format_args!("rejects, the first of each minute with their reason: {}", rejects.display()))?;
             }
         }
-        Came::Read(read) if args.json => answer(serde_json::json!({ "process": process, "read": read }))?,
-        Came::Read(read) => answer(format_args!("process {process} read {read} events; process 0 has the summary"))?,
-        Came::Nothing => {}
+        Came::Read(read, _) if args.json => answer(serde_json::json!({ "process": process, "read": read }))?,
+        Came::Read(read, combining) => {
+            answer(format_args!("process {process} read {read} events; process 0 has the summary"))?;
+            if !combining.is_silent() {
+                answer(combining)?;
+            }
+        }
+        Came::Nothing => return Ok(()),
     }
     if code != 0 && !args.json {
         answer("stopped; the same command goes on from the newest commit")?;
@@ -179,7 +184,10 @@ fn drive_in(
         Outcome::Finished => 0,
         Outcome::Stopped => stoppable.exit_code(),
     };
-    let came = if mesh.is_first() { Came::Summary(Summary::of(&progress)) } else { Came::Read(progress.events()) };
+    let came = match mesh.is_first() {
+        true => Came::Summary(Summary::of(&progress)),
+        false => Came::Read(progress.events(), progress.combining()),
+    };
     Ok((code, came))
 }
 

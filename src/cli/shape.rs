@@ -28,11 +28,10 @@ pub struct ShapeArgs {
 }
 
 impl ShapeArgs {
-    /// The hosts of a run of this plan.
-    pub(super) fn hosts(&self, plan: &Plan) -> Result<Hosts> {
+    /// The hosts of a run.
+    pub(super) fn hosts(&self) -> Result<Hosts> {
         let ShapeArgs { workers, processes, process, hostfile, cluster_secret_file } = self;
-        let hosts = Hosts::read(*workers, *processes, *process, hostfile.as_deref(), cluster_secret_file.as_deref())?;
-        fits(&hosts, plan).map(|()| hosts)
+        Hosts::read(*workers, *processes, *process, hostfile.as_deref(), cluster_secret_file.as_deref())
     }
 }
 

@@ -96,5 +96,8 @@ mod tests {
         harden(&stream).expect("it can be hardened");
         assert_eq!(stream.read_timeout().expect("it can be asked"), None);
         assert_eq!(stream.write_timeout().expect("it can be asked"), None);
+        let socket = SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().expect("it can be asked"), Some(SILENT));
+        assert!(socket.keepalive().expect("it can be asked"));
     }
 }
