@@ -15,7 +15,7 @@ use minuet::time::minute_of;
 fn main() {
     let ask = Ask::parse();
     let plan = plan();
-    let mut report = Report::begin("floor", &ask);
+    let mut report = Report::begin("floor", "tables a source", &ask);
     for sources in &ask.sources {
         let pool = Pool::new(&plan, ask.events, *sources);
         report.line(format!("{sources} sources, {} bytes an event", pool.event_bytes()));

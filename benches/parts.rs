@@ -4,10 +4,9 @@ mod measure;
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser;
-use measure::{Ask, Meter, PARTITIONS, Pool, Recorder, Report, plan};
+use measure::{Ask, Cost, Meter, PARTITIONS, Pool, Recorder, Report, plan};
 use minuet::aggregate::record::{EventHead, records, write_event};
 use minuet::aggregate::{Layout, OpenTables, SourceKind, record};
 use minuet::connect::files::rows::RowLines;
@@ -28,7 +27,7 @@ const SLOTS: usize = 2;
 fn main() {
     let ask = Ask::parse();
     let plan = plan();
-    let mut report = Report::begin("parts", &ask);
+    let mut report = Report::begin("parts", "", &ask);
     for sources in &ask.sources {
         let pool = Pool::new(&plan, ask.events, *sources);
         report.line(format!("{sources} sources, {} bytes an event", pool.event_bytes()));
@@ -74,12 +73,12 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Measures a part if it is asked for. `work` does it once, and says how long it took and on how many.
-    fn part(&mut self, name: &str, of: &str, mut work: impl FnMut() -> (Duration, u64)) {
+    /// Measures a part if it is asked for. `work` does it once, and says what it took and on how many.
+    fn part(&mut self, name: &str, of: &str, mut work: impl FnMut() -> (Cost, u64)) {
         if self.ask.wants(name) {
             let runs = (0..self.ask.repeat.max(1)).map(|_| work());
-            let (cpu, count) = runs.min_by_key(|(cpu, _)| *cpu).expect("there is a run");
-            self.report.part(name, cpu, count, of);
+            let (cost, count) = runs.min_by_key(|(cost, _)| cost.cpu).expect("there is a run");
+            self.report.part(name, cost, count, of);
         }
     }
 
@@ -95,7 +94,7 @@ impl Parts<'_> {
             for _ in 0..laps {
                 spans.iter().for_each(|span| work(of(&bytes, span)));
             }
-            (meter.read().cpu, events)
+            (meter.read(), events)
         };
         let reader = recorder.reader.clone();
         self.part("walk", "event", || {
@@ -128,7 +127,7 @@ impl Parts<'_> {
                 let mut tables = OpenTables::new(Arc::clone(layout));
                 let meter = Meter::start();
                 batches.iter().for_each(|batch| tables.fold(0, &batch.words));
-                (meter.read().cpu, events)
+                (meter.read(), events)
             });
         }
         let groups = self.plan.key_groups;
@@ -139,7 +138,7 @@ impl Parts<'_> {
             let meter = Meter::start();
             copies.iter_mut().for_each(|batch| route.partition(batch, &stamp, &mut pushers));
             route.flush(&stamp, &mut pushers);
-            (meter.read().cpu, events)
+            (meter.read(), events)
         });
         let mut wire = Vec::new();
         self.part("wire, encode", "event", || {
@@ -148,19 +147,21 @@ impl Parts<'_> {
                 wire.clear();
                 batch.into_bytes(black_box(&mut wire));
             }
-            (meter.read().cpu, events)
+            (meter.read(), events)
         });
         self.part("wire, decode", "event", || {
-            let mut cpu = Duration::ZERO;
+            let mut all = Cost::default();
             for batch in batches {
                 let mut bytes = Vec::new();
                 batch.into_bytes(&mut bytes);
                 let bytes = BytesMut::from(bytes).freeze();
                 let meter = Meter::start();
                 black_box(Batch::from_bytes(bytes));
-                cpu += meter.read().cpu;
+                let cost = meter.read();
+                (all.cpu, all.wall) = (all.cpu + cost.cpu, all.wall + cost.wall);
+                all.peak_rss = all.peak_rss.max(cost.peak_rss);
             }
-            (cpu, events)
+            (all, events)
         });
     }
 
@@ -172,7 +173,7 @@ impl Parts<'_> {
             batches.iter().for_each(|batch| tables.fold(0, &batch.words));
             let meter = Meter::start();
             tables.close(u64::from(u32::MAX), &mut |partial| partials.push(partial), &mut |_| {});
-            (meter.read().cpu, partials)
+            (meter.read(), partials)
         };
         let (_, partials) = close();
         let count = u64::from(partials.records);
@@ -182,7 +183,7 @@ impl Parts<'_> {
             tables.merge(0, &partials.words);
             let meter = Meter::start();
             tables.merge(0, &partials.words);
-            (meter.read().cpu, count)
+            (meter.read(), count)
         });
         let lines = RowLines::new(layout.columns());
         let mut out = Vec::new();
@@ -191,7 +192,7 @@ impl Parts<'_> {
             records(&partials.words).for_each(|partial| {
                 black_box(layout.finish(partial));
             });
-            (meter.read().cpu, count)
+            (meter.read(), count)
         });
         self.part("row, finish and encode", "row", || {
             let meter = Meter::start();
@@ -199,12 +200,12 @@ impl Parts<'_> {
                 out.clear();
                 lines.write(&layout.finish(partial), &mut out).expect("a row of the layout fits its columns");
             }
-            (meter.read().cpu, count)
+            (meter.read(), count)
         });
         self.part("snapshot, encode", "partial", || {
             let meter = Meter::start();
             black_box(part::encode(layout, [partials.words.as_slice()]));
-            (meter.read().cpu, count)
+            (meter.read(), count)
         });
     }
 }

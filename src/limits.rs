@@ -243,6 +243,9 @@ pub const REASON_BYTES_MAX: usize = 1_024;
 /// Milliseconds between two tries to reach a peer: the first, and the longest.
 pub const DIAL_AGAIN_MS: (u64, u64) = (50, 2_000);
 
+/// Tries for the second connection to a peer that has taken the first: it is linked with this process already.
+pub const SECOND_TRIES_MAX: usize = 5;
+
 /// Milliseconds for which the own address may be taken by a process that is still ending.
 pub const LISTEN_MS_MAX: u64 = 10_000;
 

@@ -20,7 +20,7 @@ pub struct Figures {
     pub makers: u32,
     /// Events.
     pub events: u64,
-    /// Bytes of state per source.
+    /// Bytes of state, of the kind that the report names.
     pub state: u64,
 }
 
@@ -30,11 +30,11 @@ impl Figures {
         self.cost.cpu.saturating_sub(self.making)
     }
 
-    fn line(&self) -> String {
+    fn line(&self, state: &str) -> String {
         let millions = self.events as f64 / 1e6;
         let wall = self.cost.wall.saturating_sub(self.making / self.makers);
         format!(
-            "cpu {:.4} s per million events, {:>6.2} million records per second, peak {:>5} MiB, state {:>5} bytes per source",
+            "cpu {:.4} s per million events, {:>6.2} million records per second, peak {:>5} MiB, {state} {:>5} bytes",
             self.cpu().as_secs_f64() / millions,
             millions / wall.as_secs_f64(),
             self.cost.peak_rss >> 20,
@@ -46,13 +46,15 @@ impl Figures {
 /// The lines of one bench.
 pub struct Report {
     bench: &'static str,
+    /// What the bytes of state are.
+    state: &'static str,
     lines: Vec<String>,
 }
 
 impl Report {
-    /// Begins with the date and the machine.
-    pub fn begin(bench: &'static str, ask: &Ask) -> Self {
-        let mut report = Report { bench, lines: Vec::new() };
+    /// Begins with the date and the machine; `state` says what the bytes of state are.
+    pub fn begin(bench: &'static str, state: &'static str, ask: &Ask) -> Self {
+        let mut report = Report { bench, state, lines: Vec::new() };
         report.line(format!("{bench}, {}, {}", now(), machine()));
         report.line(format!("{} events a case, least CPU of {} runs", ask.events, ask.repeat));
         report
@@ -66,12 +68,19 @@ impl Report {
 
     /// Prints a case.
     pub fn case(&mut self, name: &str, figures: &Figures) {
-        self.line(format!("{name:<40} {}", figures.line()));
+        self.line(format!("{name:<40} {}", figures.line(self.state)));
     }
 
     /// Prints what a part of the work takes for one of what it works on.
-    pub fn part(&mut self, name: &str, cpu: Duration, count: u64, of: &str) {
-        self.line(format!("{name:<40} {:>8.1} ns per {of}", cpu.as_secs_f64() * 1e9 / count as f64));
+    pub fn part(&mut self, name: &str, cost: Cost, count: u64, of: &str) {
+        let each = cost.cpu.as_secs_f64() / count as f64;
+        self.line(format!(
+            "{name:<40} {:>8.1} ns per {of:<7}, cpu {:.4} s per million, {:>7.2} million per second, peak {:>5} MiB",
+            each * 1e9,
+            each * 1e6,
+            1e-6 / each,
+            cost.peak_rss >> 20
+        ));
     }
 
     /// Keeps the lines, if asked.

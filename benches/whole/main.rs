@@ -16,7 +16,7 @@ fn main() {
     if let Some(member) = ask.member {
         return members::take_part(&ask, &plan, member);
     }
-    let mut report = Report::begin("whole", &ask);
+    let mut report = Report::begin("whole", "snapshot a partial", &ask);
     for sources in &ask.sources {
         let pool = Arc::new(Pool::new(&plan, ask.events, *sources));
         report.line(format!("{sources} sources, {} bytes an event", pool.event_bytes()));

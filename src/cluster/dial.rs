@@ -7,17 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::hall::Hall;
 use super::handshake::{self, Broken, Kind, Verdict};
-use super::socket::{Timed, harden, look_up};
-use crate::connect::random_number;
+use super::socket::{Timed, harden, look_up, pause};
 use crate::dataflow::Fate;
 use crate::error::{Error, Result};
-use crate::limits::{DIAL_AGAIN_MS, HANDSHAKE_MS_MAX, STILL_WAITING_MS};
+use crate::limits::{DIAL_AGAIN_MS, HANDSHAKE_MS_MAX, SECOND_TRIES_MAX, STILL_WAITING_MS};
 
 /// Processes that are started together miss each other for a moment; nobody needs to hear of it.
 const MOMENT: Duration = Duration::from_secs(1);
-
-/// Tries for the second connection.
-const DATA_TRIES: usize = 5;
 
 /// Why a try did not lead to a connection.
 enum Missed {
@@ -32,16 +28,15 @@ pub(super) fn reach(hall: &Arc<Hall>, to: usize, run: u64, fate: &Fate) -> Resul
     let (hall, fate) = (Arc::clone(hall), fate.clone());
     let trying = move || {
         let (since, mut said) = (Instant::now(), None);
-        let mut pause = DIAL_AGAIN_MS.0;
+        let mut millis = DIAL_AGAIN_MS.0;
         while !fate.is_over() {
             match meet(&hall, to, run) {
                 Ok(()) => return,
                 Err(Missed::Never(error)) => return fate.fail(error),
                 Err(Missed::Again(why)) => say(&hall, to, &why, since, &mut said),
             }
-            // Half of the pause is chance, so that processes that were started together do not keep step.
-            thread::sleep(Duration::from_millis(pause / 2 + random_number() % (pause / 2 + 1)));
-            pause = (pause * 2).min(DIAL_AGAIN_MS.1);
+            pause(millis);
+            millis = (millis * 2).min(DIAL_AGAIN_MS.1);
         }
     };
     let started = thread::Builder::new().name(format!("dial-{to}")).spawn(trying);
@@ -68,10 +63,11 @@ fn meet(hall: &Hall, to: usize, run: u64) -> std::result::Result<(), Missed> {
     let (theirs, control) = connect(hall, to, run, Kind::Control)?;
     // The peer is linked with this process from its control connection on, so a stranger's flood must not cost it the second.
     let mut second = connect(hall, to, run, Kind::Data);
-    for _ in 1..DATA_TRIES {
+    for _ in 1..SECOND_TRIES_MAX {
         if !matches!(second, Err(Missed::Again(_))) {
             break;
         }
+        pause(DIAL_AGAIN_MS.0);
         second = connect(hall, to, run, Kind::Data);
     }
     let (same, data) = second?;

@@ -26,7 +26,7 @@ use super::hall::Hall;
 use super::handshake::Identity;
 use super::hosts::Hosts;
 use super::link::{Link, Word};
-use super::socket::listen_on;
+use super::socket::{listen_on, pause};
 use crate::dataflow::edges::Partition;
 use crate::dataflow::{Fate, Resume};
 use crate::error::{Error, Result};
@@ -219,7 +219,7 @@ fn listen(hosts: &Hosts, fate: &Fate) -> Result<Option<TcpListener>> {
             }
             Err(cause) => {
                 tracing::warn!("process {} cannot listen at {address} yet: {cause}", hosts.process);
-                std::thread::sleep(Duration::from_millis(DIAL_AGAIN_MS.1));
+                pause(DIAL_AGAIN_MS.1);
             }
         }
     }

@@ -2,10 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 
+use crate::connect::random_number;
 use crate::limits::{BEAT_MS, HANDSHAKE_MS_MAX, PEER_SILENT_MS_MAX};
 
 /// How long a peer may be silent.
@@ -45,6 +47,12 @@ pub(super) fn look_up(address: &str, only_loopback: bool) -> io::Result<Vec<Sock
 /// Listens on the first address of a name that can be listened on.
 pub(super) fn listen_on(address: &str, only_loopback: bool) -> io::Result<TcpListener> {
     TcpListener::bind(look_up(address, only_loopback)?.as_slice())
+}
+
+/// Waits before another try, for half of the time at least. The other half is chance, so that processes that were started together
+/// do not keep step.
+pub(super) fn pause(millis: u64) {
+    thread::sleep(Duration::from_millis(millis / 2 + random_number() % (millis / 2 + 1)));
 }
 
 /// A connection whose every read and write ends at one dead-line, so that no client can drip for ever.
