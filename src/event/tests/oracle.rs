@@ -114,8 +114,9 @@ fn cell_of(value: &Value, kind: &FieldKind) -> Cell {
             other => panic!("an enum where {other:?} was expected"),
         },
         Value::Decimal(decimal) => {
-            let digits: Vec<u8> = decimal.try_into().expect("a decimal has bytes");
-            Cell::Decimal(slow_unscaled(&digits))
+            // Its own way to bytes refuses a decimal that was read from none, which is 0.
+            let unscaled = num_bigint::BigInt::from(decimal.clone());
+            Cell::Decimal(unscaled.try_into().expect("the plan has read it, so it fits 128 bits"))
         }
         other => panic!("{other:?} is not usable"),
     }
