@@ -93,6 +93,14 @@ pub struct PartitionCut {
     pub rejects_kept: RejectsKept,
     /// How often the wall clock declared it idle.
     pub idle_decisions: u64,
+    /// Gaps that the operator has agreed to go on behind.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gaps: u64,
+}
+
+/// Manifests without gaps stay as they were before there was a word for them.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl PartitionCut {
@@ -108,6 +116,7 @@ impl PartitionCut {
             counters: Counters::default(),
             rejects_kept: RejectsKept::default(),
             idle_decisions: 0,
+            gaps: 0,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dataflow::edges::{Entry, Framing, Next, Partition, Reader, Source, Start, Wake};
+use crate::dataflow::edges::{Entry, Framing, Next, Partition, Reader, Source, Start, Wake, Writer};
 use crate::error::{Error, Result};
 use crate::event::Span;
 use crate::snapshot::{PartitionCut, Position};
@@ -192,7 +192,7 @@ pub fn payload_entry(number: u64, payloads: &[Vec<u8>], publish_time: Option<Mil
         next: Position(number + 1, 0),
         bytes,
         framing: Framing::Payloads(spans),
-        schema: None,
+        writer: Writer::Own,
         publish_time,
     }
 }

@@ -18,6 +18,7 @@ fn example() -> Manifest {
         counters,
         rejects_kept: RejectsKept { minute: 15, count: 16 },
         idle_decisions: 17,
+        gaps: 0,
     };
     let second = PartitionCut {
         partition: 1,
@@ -29,6 +30,7 @@ fn example() -> Manifest {
         counters: Counters::default(),
         rejects_kept: RejectsKept::default(),
         idle_decisions: 0,
+        gaps: 0,
     };
     Manifest {
         pipeline: "sensors".into(),
