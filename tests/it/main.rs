@@ -14,6 +14,7 @@ mod fuzz;
 mod harness;
 mod memory;
 mod oracle;
+mod pulsar;
 mod refusals;
 mod shapes;
 mod traps;
