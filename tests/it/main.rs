@@ -10,6 +10,7 @@ mod combine;
 mod crash;
 mod departures;
 mod documents;
+mod faulty_topic;
 mod fuzz;
 mod harness;
 mod memory;
