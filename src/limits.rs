@@ -70,6 +70,9 @@ pub const REJECTS_KEPT_PER_MINUTE: u64 = 100;
 /// Bytes of a reject's payload that are kept.
 pub const REJECT_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 
+/// Events of one partition and run that may be rejected because their entry or its schema cannot be read; one more ends the run.
+pub const UNREADABLE_EVENTS_MAX: u64 = 10_000;
+
 /// Minutes without an event after which a source's id is given to another.
 pub const SOURCE_SILENT_MINUTES: u64 = 60;
 
@@ -276,6 +279,9 @@ pub const LAST_WORDS_MS_MAX: u64 = 60_000;
 const _: () = assert!(PEER_SILENT_MS_MAX >= 4 * BEAT_MS, "several beats may be late before a peer counts as lost");
 const _: () =
     assert!(ENTRY_BYTES_MAX as u64 * 4 < DATA_MESSAGE_BYTES_MAX, "a batch of one entry's records must be sent");
+
+/// Milliseconds between two looks for new partitions.
+pub const PARTITIONS_LOOK_MS: u64 = 30_000;
 
 /// Bytes of one line of a launched process's output that are passed on in one piece.
 pub const OUTPUT_LINE_BYTES_MAX: u64 = 1 << 20;

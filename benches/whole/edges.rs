@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use minuet::connect::files::rows::RowLines;
 use minuet::connect::outlet::ThreadOutlet;
 use minuet::dataflow::edges::{
-    Entry, Framing, Next, Observer, Outlet, Partition, Reader, Sink, Source, Start, Wake, Write,
+    Entry, Framing, Next, Observer, Outlet, Partition, Reader, Sink, Source, Start, Wake, Write, Writer,
 };
 use minuet::error::{Error, Result};
 use minuet::snapshot::{Manifest, PartitionCut, Position};
@@ -80,7 +80,7 @@ impl Reader for PooledReader {
             next: Position(*number, 0),
             bytes,
             framing: Framing::Payloads(spans),
-            schema: None,
+            writer: Writer::Own,
             publish_time: None,
         }))
     }

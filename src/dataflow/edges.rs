@@ -34,6 +34,17 @@ impl Framing {
     }
 }
 
+/// Which schema the events of an entry were written with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// The dataflow's own.
+    Own,
+    /// This one, in JSON; shared by all entries of that schema.
+    Schema(Arc<str>),
+    /// One that cannot be had, or the entry's bytes cannot be made sense of: each of its payloads is a reject, for this reason.
+    Unreadable(Arc<str>),
+}
+
 /// The unit of reading: always read whole.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -45,10 +56,29 @@ pub struct Entry {
     pub bytes: Vec<u8>,
     /// Where the events are in them.
     pub framing: Framing,
-    /// The writer's schema in JSON, shared by all entries of that schema; `None` where it is the dataflow's own.
-    pub schema: Option<Arc<str>>,
+    /// The schema of its events.
+    pub writer: Writer,
     /// When it was published; `None` in files.
     pub publish_time: Option<Millis>,
+}
+
+impl Entry {
+    /// The payload at a span; `None` where that is not in the entry.
+    pub fn payload(&self, span: Span) -> Option<&[u8]> {
+        let start = span.start as usize;
+        self.bytes.get(start..start.checked_add(span.len as usize)?)
+    }
+}
+
+/// Entries that are gone from a partition before they were read, and that the operator has agreed to do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Where reading was to go on.
+    pub from: Position,
+    /// Where it goes on.
+    pub to: Position,
+    /// How it is known.
+    pub why: String,
 }
 
 /// What a partition has to give now.
@@ -56,6 +86,8 @@ pub struct Entry {
 pub enum Next {
     /// An entry.
     Entry(Entry),
+    /// Some entries are missing before the next one.
+    Gap(Gap),
     /// Nothing yet; the wake will be called.
     Waiting,
     /// It is connected and has been read to its end; more may come, then the wake will be called.
@@ -78,8 +110,11 @@ pub struct Partition {
 pub struct Start {
     /// Its number: its index in [`Source::partitions`].
     pub partition: u32,
-    /// Its next unread entry; `None` for the first there is.
+    /// Its next unread entry; `None` where none was read yet.
     pub from: Option<Position>,
+    /// Whether the pipeline has committed before. Then a partition of which nothing was read begins at its first entry, however a
+    /// first run would have begun.
+    pub begun: bool,
 }
 
 /// A partitioned source of entries.
@@ -89,6 +124,11 @@ pub trait Source: Send + Sync {
 
     /// Whether the source is still the one that a manifest's cut speaks of; the error names the partition that is not.
     fn resume(&self, cut: &[PartitionCut]) -> Result<()>;
+
+    /// Whether there are more partitions by now than [`Source::partitions`] gave; asked from time to time, by a thread that may wait.
+    fn grown(&self) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Opens a reader for the partitions that one slot owns.
     fn open(&self, starts: Vec<Start>, wake: Wake) -> Result<Box<dyn Reader>>;

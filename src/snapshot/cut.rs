@@ -93,6 +93,9 @@ pub struct PartitionCut {
     pub rejects_kept: RejectsKept,
     /// How often the wall clock declared it idle.
     pub idle_decisions: u64,
+    /// Gaps that the operator has agreed to go on behind; a manifest of format 1 knows none.
+    #[serde(default)]
+    pub gaps: u64,
 }
 
 impl PartitionCut {
@@ -108,6 +111,7 @@ impl PartitionCut {
             counters: Counters::default(),
             rejects_kept: RejectsKept::default(),
             idle_decisions: 0,
+            gaps: 0,
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::io::{Read, Seek};
 
 use super::input::Input;
-use crate::dataflow::edges::{Entry, Framing};
+use crate::dataflow::edges::{Entry, Framing, Writer};
 use crate::error::{Error, Result};
 use crate::event::Span;
 use crate::limits::{CAPTURE_ENTRY_EVENTS, ENTRY_BYTES_MAX, FILE_BUFFER_BYTES};
@@ -84,7 +84,7 @@ impl<R: Read + Seek> CaptureReader<R> {
             next: self.position(),
             bytes,
             framing: Framing::Payloads(spans),
-            schema: None,
+            writer: Writer::Own,
             publish_time: None,
         }))
     }

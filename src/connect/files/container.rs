@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::codec::Codec;
 use super::input::Input;
-use crate::dataflow::edges::{Entry, Framing};
+use crate::dataflow::edges::{Entry, Framing, Writer};
 use crate::error::Result;
 use crate::limits::{CONTAINER_BLOCK_BYTES_MAX, CONTAINER_BLOCK_EVENTS_MAX, CONTAINER_HEADER_BYTES_MAX};
 use crate::snapshot::Position;
@@ -84,7 +84,7 @@ impl<R: Read + Seek> ContainerReader<R> {
             next: Position(self.input.offset(), self.number),
             bytes,
             framing: Framing::Run(count),
-            schema: Some(Arc::clone(&self.schema)),
+            writer: Writer::Schema(Arc::clone(&self.schema)),
             publish_time: None,
         }))
     }

@@ -264,6 +264,13 @@ struct LedgerRecord<'a> {
     nulls: u64,
     non_finite: u64,
     idle_decisions: u64,
+    /// Gaps accepted so far; the line at which it rises is the one that has the gap between `from` and `to`.
+    #[serde(skip_serializing_if = "is_zero")]
+    gaps: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl<'a> LedgerRecord<'a> {
@@ -283,6 +290,7 @@ impl<'a> LedgerRecord<'a> {
             nulls: counters.nulls,
             non_finite: counters.non_finite,
             idle_decisions: line.cut.idle_decisions,
+            gaps: line.cut.gaps,
         }
     }
 }

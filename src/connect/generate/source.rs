@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Generator};
-use crate::dataflow::edges::{Entry, Framing, Next, Partition, Reader, Source, Start, Wake};
+use crate::dataflow::edges::{Entry, Framing, Next, Partition, Reader, Source, Start, Wake, Writer};
 use crate::error::{Error, Result};
 use crate::limits::QUEUED_ENTRIES_MAX;
 use crate::snapshot::{PartitionCut, Position};
@@ -183,7 +183,7 @@ impl Ahead {
             next: Position(entry + 1, 0),
             bytes: batch.bytes,
             framing: Framing::Payloads(batch.spans),
-            schema: None,
+            writer: Writer::Own,
             publish_time: Some(batch.last_ns / 1_000_000),
         }
     }

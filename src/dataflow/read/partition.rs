@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::super::batch::Batch;
-use super::super::edges::{Entry, Framing, Reject};
+use super::super::edges::{Entry, Framing, Reject, Writer};
 use super::super::flush::Rejected;
 use crate::aggregate::{hash_source, record};
 use crate::error::{Error, Result};
 use crate::event::{Malformed, ReadPlan, Reason, Row, Source};
-use crate::limits::{REJECT_PAYLOAD_BYTES_MAX, REJECTS_KEPT_PER_MINUTE};
+use crate::limits::{REJECT_PAYLOAD_BYTES_MAX, REJECTS_KEPT_PER_MINUTE, UNREADABLE_EVENTS_MAX};
 use crate::mutation::mutated;
 use crate::plan::Plan;
 use crate::snapshot::{PartitionCut, RejectsKept};
@@ -24,6 +24,8 @@ pub(super) struct PartitionState {
     texts: Arc<[TextAt]>,
     watermark: Watermark,
     row: Option<Row>,
+    /// Events of entries that could not be read, in this run.
+    unreadable: u64,
     /// What a cut taken now says.
     pub cut: PartitionCut,
 }
@@ -54,6 +56,8 @@ struct Pass<'a> {
 /// Why an event does not count.
 enum Why {
     Malformed(Malformed),
+    /// Its entry cannot be read.
+    Unreadable(Arc<str>),
     /// The first minute that was open for its partition.
     Late(Minute),
     /// By how much.
@@ -63,7 +67,7 @@ enum Why {
 impl Why {
     fn name(&self) -> &'static str {
         match self {
-            Why::Malformed(_) => "malformed",
+            Why::Malformed(_) | Why::Unreadable(_) => "malformed",
             Why::Late(_) => "late",
             Why::TooFarAhead(_) => "too_far_ahead",
         }
@@ -74,6 +78,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Malformed(malformed) => malformed.fmt(f),
+            Why::Unreadable(why) => f.write_str(why),
             Why::Late(floor) => write!(f, "minute {floor} was the first one open"),
             Why::TooFarAhead(ahead) => write!(f, "{ahead} ms after its publish time"),
         }
@@ -83,7 +88,7 @@ impl fmt::Display for Why {
 impl PartitionState {
     pub fn new(plan: Arc<Plan>, symbols: Arc<[Vec<u8>]>, texts: Arc<[TextAt]>, cut: PartitionCut) -> Self {
         let watermark = Watermark::new(plan.out_of_order, cut.max_time);
-        PartitionState { plan, symbols, texts, watermark, row: None, cut }
+        PartitionState { plan, symbols, texts, watermark, row: None, unreadable: 0, cut }
     }
 
     /// The minute of its watermark.
@@ -96,31 +101,59 @@ impl PartitionState {
         PartitionStart { partition: self.cut.partition, minute: self.minute(), ended: self.cut.ended }
     }
 
-    /// Reads a whole entry. Events before `floor` are late: it is decided at the start of the entry, never by where a thread
-    /// stopped.
-    pub fn take_in(&mut self, entry: &Entry, reader: &ReadPlan, floor: Minute, made: &mut Made) -> Result<()> {
+    /// Reads a whole entry, without a plan where its events cannot be read. Events before `floor` are late: it is decided at the
+    /// start of the entry, never by where a thread stopped.
+    pub fn take_in(&mut self, entry: &Entry, reader: Option<&ReadPlan>, floor: Minute, made: &mut Made) -> Result<()> {
         let mut pass = Pass { entry, floor, latest: None, made };
+        match reader {
+            Some(reader) => self.read(reader, &mut pass)?,
+            None => self.refuse(&mut pass)?,
+        }
+        self.cut.position = Some(if mutated!(CutWithoutLastEntry) { entry.position } else { entry.next });
+        Ok(())
+    }
+
+    /// Counts the events of an entry that nobody can read. One such entry is a reject; a topic of them is a mistake to be mended.
+    fn refuse(&mut self, pass: &mut Pass<'_>) -> Result<()> {
+        let Writer::Unreadable(why) = &pass.entry.writer else { return Ok(()) };
+        let Framing::Payloads(spans) = &pass.entry.framing else {
+            return Err(Error::bug(format!("{}: an unreadable entry has no payloads", self.cut.name)));
+        };
+        for (index, span) in (0..).zip(spans) {
+            let payload = pass.entry.payload(*span).unwrap_or_default();
+            self.reject(&Why::Unreadable(Arc::clone(why)), payload, index, 1, pass);
+        }
+        self.unreadable += spans.len() as u64;
+        if self.unreadable <= UNREADABLE_EVENTS_MAX {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "{}: {} events could not be read since this run began, at most {UNREADABLE_EVENTS_MAX} may be; the newest, of the entry at \
+             {:?}: {why}",
+            self.cut.name, self.unreadable, pass.entry.position
+        )))
+    }
+
+    fn read(&mut self, reader: &ReadPlan, pass: &mut Pass<'_>) -> Result<()> {
+        let entry = pass.entry;
         let mut row = self.row.take().unwrap_or_else(|| reader.row());
         match &entry.framing {
             Framing::Payloads(spans) => {
                 for (index, span) in (0..).zip(spans) {
-                    let start = span.start as usize;
                     let payload = entry
-                        .bytes
-                        .get(start..start + span.len as usize)
+                        .payload(*span)
                         .ok_or_else(|| Error::bug(format!("{}: a payload lies outside its entry", self.cut.name)))?;
                     match reader.decode_whole(payload, &mut row) {
-                        Ok(()) => self.settle(payload, index, &mut row, &mut pass),
-                        Err(malformed) => self.reject(&Why::Malformed(malformed), payload, index, 1, &mut pass),
+                        Ok(()) => self.settle(payload, index, &mut row, pass),
+                        Err(malformed) => self.reject(&Why::Malformed(malformed), payload, index, 1, pass),
                     }
                 }
             }
-            Framing::Run(events) => self.take_run(*events, reader, &mut row, &mut pass)?,
+            Framing::Run(events) => self.take_run(*events, reader, &mut row, pass)?,
         }
         self.watermark.observe_entry(pass.latest);
         self.row = Some(row);
         self.cut.max_time = self.watermark.max_time();
-        self.cut.position = Some(if mutated!(CutWithoutLastEntry) { entry.position } else { entry.next });
         Ok(())
     }
 
@@ -227,7 +260,7 @@ impl PartitionState {
         let counters = &mut self.cut.counters;
         counters.read += events;
         match why {
-            Why::Malformed(_) => counters.malformed += events,
+            Why::Malformed(_) | Why::Unreadable(_) => counters.malformed += events,
             Why::Late(_) => counters.late += events,
             Why::TooFarAhead(_) => counters.too_far_ahead += events,
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::edges::Writer;
 use crate::error::{Error, Result};
 use crate::event::ReadPlan;
 use crate::plan::Plan;
@@ -9,7 +10,7 @@ use crate::plan::Plan;
 /// The plans, few and looked up once per entry.
 pub(super) struct Plans {
     plan: Arc<Plan>,
-    compiled: Vec<(Option<Arc<str>>, ReadPlan)>,
+    compiled: Vec<(Writer, ReadPlan)>,
 }
 
 impl Plans {
@@ -17,24 +18,27 @@ impl Plans {
         Plans { plan, compiled: Vec::new() }
     }
 
-    /// The plan for a writer's schema; `None` is the dataflow's own.
-    pub fn get(&mut self, schema: Option<&Arc<str>>, partition: &str) -> Result<&ReadPlan> {
-        let same = |known: &Option<Arc<str>>| match (known, schema) {
-            (Some(known), Some(schema)) => Arc::ptr_eq(known, schema) || known == schema,
-            (None, None) => true,
-            _ => false,
+    /// The plan for what a writer wrote; `None` where its events cannot be read.
+    pub fn get(&mut self, writer: &Writer, partition: &str) -> Result<Option<&ReadPlan>> {
+        let json = match writer {
+            Writer::Own => self.plan.schema.json(),
+            Writer::Schema(json) => json,
+            Writer::Unreadable(_) => return Ok(None),
+        };
+        let same = |known: &Writer| match (known, writer) {
+            (Writer::Schema(known), Writer::Schema(json)) => Arc::ptr_eq(known, json) || known == json,
+            (known, writer) => known == writer,
         };
         let at = match self.compiled.iter().position(|(known, _)| same(known)) {
             Some(at) => at,
             None => {
-                let json = schema.map_or(self.plan.schema.json(), |schema| schema);
                 let compiled = ReadPlan::compile(json, &self.plan.schema, &self.plan.selection).map_err(|error| {
                     Error::configuration(format!("the schema that {partition} was written with: {}", error.0))
                 })?;
-                self.compiled.push((schema.cloned(), compiled));
+                self.compiled.push((writer.clone(), compiled));
                 self.compiled.len() - 1
             }
         };
-        Ok(&self.compiled[at].1)
+        Ok(Some(&self.compiled[at].1))
     }
 }

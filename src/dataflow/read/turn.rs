@@ -81,7 +81,9 @@ impl Turn {
             let cut = known.unwrap_or_else(|| PartitionCut::beginning(partition, &info.name, &info.identity));
             partitions.push(PartitionState::new(Arc::clone(plan), Arc::clone(&symbols), Arc::clone(&texts), cut));
         }
-        let starts = partitions.iter().map(|p| Start { partition: p.cut.partition, from: p.cut.position }).collect();
+        let begun = manifest.commit.is_some();
+        let starts =
+            partitions.iter().map(|p| Start { partition: p.cut.partition, from: p.cut.position, begun }).collect();
         let start =
             manifest.commit.filter(|_| !mutated!(ClosedMinutesForgotten)).map_or(FIRST_EPOCH, |commit| commit + 1);
         Ok(Turn {
@@ -186,7 +188,7 @@ impl Turn {
             let partition = state.cut.partition;
             match self.reader.next(partition)? {
                 Next::Entry(entry) => {
-                    let plan = self.plans.get(entry.schema.as_ref(), &state.cut.name)?;
+                    let plan = self.plans.get(&entry.writer, &state.cut.name)?;
                     let read = state.cut.counters.read;
                     let unknown = state.minute().is_none();
                     let floor = if mutated!(LateBySlot) { self.clock.epoch() } else { self.clock.floor(partition) };
@@ -199,6 +201,11 @@ impl Turn {
                     }
                     self.next = index + 1;
                     return Ok(Looked::Read);
+                }
+                Next::Gap(gap) => {
+                    tracing::warn!(partition = state.cut.name, from = ?gap.from, to = ?gap.to, "a gap is accepted: {}", gap.why);
+                    state.cut.gaps += 1;
+                    state.cut.position = Some(gap.to);
                 }
                 Next::Waiting => self.clock.waiting(partition),
                 Next::CaughtUp => self.clock.caught_up(partition, (self.job.clock)()),

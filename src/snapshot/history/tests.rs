@@ -295,6 +295,7 @@ fn verify_finds_each_kind_of_damage() {
         counters: Counters { read: 2, folded: 1, ..Counters::default() },
         rejects_kept: RejectsKept::default(),
         idle_decisions: 0,
+        gaps: 0,
     };
     let unbalanced = Manifest { cut: vec![cut], commit: Some(1_000), next: vec![2_000], ..all[5].clone() };
     store.put(&history.manifest_name(6), &unbalanced.encode()).unwrap();

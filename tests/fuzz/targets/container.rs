@@ -38,7 +38,7 @@ fn check(bytes: &[u8], entry: &Entry) {
     let again = open(bytes, Some(entry.position)).and_then(|mut reader| reader.next_entry(Vec::new()));
     let again = again.expect("a block that was read can be read again").expect("it is there");
     assert_eq!((&again.framing, again.next), (&entry.framing, entry.next));
-    assert!(again.bytes == entry.bytes && again.schema == entry.schema);
+    assert!(again.bytes == entry.bytes && again.writer == entry.writer);
 }
 
 fn open(bytes: &[u8], from: Option<Position>) -> Result<ContainerReader<Cursor<&[u8]>>> {

@@ -136,6 +136,7 @@ fn rejects_and_ledger_are_lines_of_json() {
         counters,
         rejects_kept: RejectsKept::default(),
         idle_decisions: 7,
+        gaps: 0,
     };
     let line = LedgerLine { cut, from: None, counters };
     write(&dir, Write::Ledger { commit: 12, attempt: 2, lines: vec![line] }).expect("it can be written");

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::*;
 use crate::connect::files::capture::frame;
-use crate::dataflow::edges::{Framing, Next};
+use crate::dataflow::edges::{Framing, Next, Writer};
 use crate::error::Fault;
 use crate::limits::{CAPTURE_ENTRY_EVENTS, QUEUED_ENTRIES_MAX};
 use crate::snapshot::{Counters, RejectsKept};
@@ -42,7 +42,7 @@ fn wake() -> (Wake, Receiver<()>) {
 }
 
 fn starts(partitions: u32) -> Vec<Start> {
-    (0..partitions).map(|partition| Start { partition, from: None }).collect()
+    (0..partitions).map(|partition| Start { partition, from: None, begun: false }).collect()
 }
 
 /// All entries of one partition; waits to be woken as a worker does.
@@ -53,7 +53,7 @@ fn drain(reader: &mut dyn Reader, woken: &Receiver<()>, partition: u32) -> Resul
             Next::Entry(entry) => entries.push(entry),
             Next::Ended => return Ok(entries),
             Next::Waiting => woken.recv().expect("the reader holds the wake"),
-            Next::CaughtUp => panic!("a file is never just caught up"),
+            other => panic!("a file never gives {other:?}"),
         }
     }
 }
@@ -70,6 +70,7 @@ fn cut(files: &Files) -> Vec<PartitionCut> {
         counters: Counters::default(),
         rejects_kept: RejectsKept::default(),
         idle_decisions: 0,
+        gaps: 0,
     };
     partitions.into_iter().enumerate().map(cut).collect()
 }
@@ -119,7 +120,11 @@ fn a_container_is_known_by_its_first_bytes() {
     let (wake, woken) = wake();
     let mut reader = files.open(starts(1), wake).expect("it can be opened");
     let entries = drain(reader.as_mut(), &woken, 0).expect("the file is whole");
-    assert!(entries.iter().all(|entry| matches!(entry.framing, Framing::Run(_)) && entry.schema.is_some()));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| matches!(entry.framing, Framing::Run(_)) && matches!(entry.writer, Writer::Schema(_)))
+    );
 }
 
 #[test]
@@ -203,13 +208,13 @@ fn all_partitions_are_read_and_each_position_goes_on() {
     assert_eq!(drain(reader.as_mut(), &woken, 2).expect("the file is whole").len(), 1);
     assert!(matches!(reader.next(2), Ok(Next::Ended)), "an end stays one");
     for (index, entry) in a.iter().enumerate() {
-        let start = Start { partition: 0, from: Some(entry.position) };
+        let start = Start { partition: 0, from: Some(entry.position), begun: true };
         let mut reader = files.open(vec![start], Arc::clone(&wake)).expect("it can be opened there");
         let rest = drain(reader.as_mut(), &woken, 0).expect("the file is whole");
         assert_eq!(rest.len(), a.len() - index);
         assert!(rest.iter().zip(&a[index..]).all(|(one, other)| one.bytes == other.bytes && one.next == other.next));
     }
-    let end = Start { partition: 0, from: Some(a[9].next) };
+    let end = Start { partition: 0, from: Some(a[9].next), begun: true };
     let mut reader = files.open(vec![end], wake).expect("its end is a position");
     assert!(drain(reader.as_mut(), &woken, 0).expect("there is nothing more").is_empty());
 }
@@ -279,7 +284,9 @@ fn a_bad_start_is_an_error_at_once() {
     let dir = folder();
     capture(&dir.path().join("a.events"), 1);
     let files = files(dir.path(), "*.events").expect("there is one");
-    let open = |partition, from| files.open(vec![Start { partition, from }], wake().0).err().map(|error| error.fault);
+    let open = |partition, from| {
+        files.open(vec![Start { partition, from, begun: false }], wake().0).err().map(|error| error.fault)
+    };
     assert_eq!(open(0, Some(Position(13, 1))), Some(Fault::Data));
     assert_eq!(open(1, None), Some(Fault::Bug));
     assert_eq!(open(0, Some(Position(12, 1))), None);

@@ -17,8 +17,11 @@ fn source(events: u64) -> Generated {
 }
 
 fn open(source: &Generated, starts: &[(u32, Option<u64>)]) -> Box<dyn Reader> {
-    let start =
-        |&(partition, from): &(u32, Option<u64>)| Start { partition, from: from.map(|entry| Position(entry, 0)) };
+    let start = |&(partition, from): &(u32, Option<u64>)| Start {
+        partition,
+        from: from.map(|entry| Position(entry, 0)),
+        begun: false,
+    };
     let main = thread::current();
     source.open(starts.iter().map(start).collect(), Arc::new(move || main.unpark())).unwrap()
 }
@@ -30,8 +33,8 @@ fn drain(reader: &mut dyn Reader, partition: u32) -> Vec<Entry> {
         match reader.next(partition).unwrap() {
             Next::Entry(entry) => entries.push(entry),
             Next::Waiting => thread::park_timeout(Duration::from_millis(50)),
-            Next::CaughtUp => panic!("a generated partition is never caught up"),
             Next::Ended => return entries,
+            other => panic!("a generated partition never gives {other:?}"),
         }
     }
 }
@@ -77,7 +80,7 @@ fn an_unread_partition_does_not_hold_up_another_and_stays_bounded() {
         count.fetch_add(1, Ordering::SeqCst);
         main.unpark();
     };
-    let starts = [0, 1].map(|partition| Start { partition, from: None });
+    let starts = [0, 1].map(|partition| Start { partition, from: None, begun: false });
     let mut reader = source.open(starts.to_vec(), Arc::new(wake)).unwrap();
     assert_eq!(drain(&mut *reader, 0).len(), 30);
     thread::sleep(Duration::from_millis(20));
@@ -116,7 +119,7 @@ fn what_is_not_there_is_an_error() {
     let source = source(10);
     let wake: crate::dataflow::edges::Wake = Arc::new(|| {});
     for (partition, from) in [(2, None), (0, Some(Position(2, 0)))] {
-        let error = source.open(vec![Start { partition, from }], Arc::clone(&wake)).err().unwrap();
+        let error = source.open(vec![Start { partition, from, begun: false }], Arc::clone(&wake)).err().unwrap();
         assert_eq!(error.fault, Fault::Data);
     }
     assert!(open(&source, &[(0, None)]).next(1).is_err());

@@ -15,7 +15,7 @@ fn open(source: &MemorySource, from: Option<Position>) -> Result<(Box<dyn Reader
     let wake: Wake = Arc::new(move || {
         count.fetch_add(1, Ordering::SeqCst);
     });
-    Ok((source.open(vec![Start { partition: 0, from }], wake)?, wakes))
+    Ok((source.open(vec![Start { partition: 0, from, begun: false }], wake)?, wakes))
 }
 
 fn positions(reader: &mut dyn Reader) -> Vec<Position> {
@@ -63,7 +63,7 @@ fn reading_goes_on_at_every_position_and_nowhere_else() {
         assert_eq!(positions(reader.as_mut()).len() as u64, 3 - number);
     }
     assert!(open(&source, Some(Position(4, 0))).is_err());
-    assert!(source.open(vec![Start { partition: 1, from: None }], Arc::new(|| ())).is_err());
+    assert!(source.open(vec![Start { partition: 1, from: None, begun: false }], Arc::new(|| ())).is_err());
 }
 
 #[test]
