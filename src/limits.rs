@@ -280,6 +280,9 @@ const _: () = assert!(PEER_SILENT_MS_MAX >= 4 * BEAT_MS, "several beats may be l
 const _: () =
     assert!(ENTRY_BYTES_MAX as u64 * 4 < DATA_MESSAGE_BYTES_MAX, "a batch of one entry's records must be sent");
 
+/// Milliseconds between two looks for new partitions.
+pub const PARTITIONS_LOOK_MS: u64 = 30_000;
+
 /// Bytes of one line of a launched process's output that are passed on in one piece.
 pub const OUTPUT_LINE_BYTES_MAX: u64 = 1 << 20;
 
