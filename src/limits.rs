@@ -351,6 +351,9 @@ pub const PULSAR_TOKEN_BYTES_MAX: usize = 64 << 10;
 /// Times that a look-up may be sent on to another broker; the Java client has the same.
 pub const PULSAR_REDIRECTS_MAX: u32 = 20;
 
+/// Partitions that a probe asks for their end.
+pub const PULSAR_PROBED_PARTITIONS_MAX: usize = 16;
+
 /// Milliseconds that a request to Pulsar's administration may take: making many partitions takes a while.
 pub const PULSAR_ADMIN_MS: u64 = 30_000;
 

@@ -5,6 +5,7 @@
 //!  security    TLS, token, OAuth2
 //!  wire/       frames, commands, entries: bytes only, nothing waits
 //!  connection  one connection to one broker: CONNECT, request and answer, PING
+//!  probe       tries all that a run will need, for `minuet check --connect`
 //!  admin       topics, policies and subscriptions over HTTP, for what is done by hand
 //!  client      which broker owns a topic, and a connection to it
 //! ```
@@ -17,6 +18,7 @@ pub mod client;
 pub mod connection;
 mod failed;
 mod pipe;
+pub mod probe;
 pub mod security;
 mod socket;
 pub mod wire;
