@@ -297,3 +297,8 @@ pub const COMBINE_GAIN_MIN: u64 = 16;
 pub const COMBINE_REST_EPOCHS: u32 = 16;
 
 const _: () = assert!(COMBINE_BYTES_MAX >= 16 * BATCH_WORDS * 8, "folding must be worth the trouble");
+
+// Pulsar: reading.
+
+/// Ledgers whose last entries are remembered, so that an entry before another ledger's first can be acknowledged.
+pub const LEDGER_ENDS_KEPT: usize = 64;

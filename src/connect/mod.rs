@@ -16,6 +16,7 @@ pub mod files;
 pub mod generate;
 pub mod memory;
 pub mod outlet;
+pub mod pulsar;
 
 pub use archive::Keeper;
 

@@ -1,0 +1,2 @@
+//! Partitions are those of a Pulsar topic.
+mod order;
