@@ -21,6 +21,20 @@ step cargo fmt --all --check
 step cargo clippy --locked --all-targets --all-features -- --deny warnings
 step cargo clippy --locked --lib --bins -- --deny warnings
 
+# The integration tests read from a real Pulsar, whose jars are fetched once and kept. Where a program is missing and cannot be
+# installed here, the script says which.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    for program in bash curl flock:util-linux java:openjdk-17-jre-headless mvn:maven openssl; do
+        command -v "${program%:*}" >/dev/null 2>&1 || missing="${missing:-} ${program#*:}"
+    done
+    if [ -n "${missing:-}" ]; then
+        step apt-get update
+        # shellcheck disable=SC2086 # names of packages, split at spaces
+        step env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $missing
+    fi
+fi
+step scripts/stack.sh install
+
 # Unit tests, integration tests and the examples in doc comments, on the program as it ships.
 step cargo test --locked
 # Our own crate built once more with the steps at which it can be made to die and the mistakes it can be made to make: aborts at

@@ -129,7 +129,7 @@ fn run(plan: &Arc<Plan>, pool: &Arc<Pool>, hosts: &Hosts, store: Arc<dyn Store>,
     let outcome = mesh.launch(&job).expect("nothing can fail here");
     let cost = meter.read();
     assert_eq!(outcome, Outcome::Finished);
-    mesh.part(&Ok(()), true);
+    mesh.part(&Ok(outcome));
     let (events, state) = (tally.read.load(Ordering::Relaxed), tally.state.load(Ordering::Relaxed));
     Figures { cost, making: pool.making(), makers: hosts.workers as u32, events, state }
 }

@@ -87,7 +87,7 @@ pub(super) fn demo(args: &Args) -> Ended {
     let begin = Begin { from: From::Newest, owner: random_name() };
     let (hosts, keep) = (Hosts::alone(args.workers)?, MANIFESTS_KEPT_DEFAULT.get());
     let how = How { hosts, keep, combine: Combine::Off, begin };
-    let (code, Came::Summary(summary)) = drive(&plan, edges, how, &stoppable)? else {
+    let (code, Came::Summary(summary)) = drive(&plan, &edges, how, &stoppable)? else {
         return Err(Error::bug("a run of one process has no summary").into());
     };
     if args.json {

@@ -13,7 +13,7 @@ use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, begin, join, stop_o
 use crate::connect::files::{FileSink, Files, FolderStore};
 use crate::connect::{Keeper, random_number};
 use crate::dataflow::edges::{Sink, Source};
-use crate::dataflow::{Combine, Job};
+use crate::dataflow::{Combine, Fate, Job};
 use crate::error::Error;
 use crate::limits::MANIFESTS_KEPT_DEFAULT;
 use crate::observe::{Combining, LiveLine, LogFormat, Progress, Summary, start_log};
@@ -107,7 +107,7 @@ pub(super) fn run(args: &Args) -> Ended {
     let begin = Begin { from, owner: random_name() };
     let combine = args.combine.across(hosts.processes());
     let how = How { hosts, keep: args.keep.get(), combine, begin };
-    let (code, came) = drive(&plan, edges, how, &stoppable)?;
+    let (code, came) = drive(&plan, &edges, how, &stoppable)?;
     tell(args, code, &came)?;
     Ok(code)
 }
@@ -140,55 +140,64 @@ fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs a plan between its edges, to its end or until a signal; gives the exit code and what it came to.
-pub(super) fn drive(plan: &Arc<Plan>, edges: Edges, how: How, stoppable: &Stoppable) -> Result<(u8, Came), Error> {
+/// Runs a plan between its edges, to its end or until a signal, again and again while its source grows; gives the exit code and
+/// what it came to.
+pub(super) fn drive(plan: &Arc<Plan>, edges: &Edges, mut how: How, stoppable: &Stoppable) -> Result<(u8, Came), Error> {
     fits(&how.hosts, plan)?;
-    let Some(mut mesh) = Mesh::meet(&how.hosts, plan, &stoppable.fate)? else {
-        return Ok((stoppable.exit_code(), Came::Nothing));
-    };
-    let ended = drive_in(&mut mesh, plan, edges, &how, stoppable);
-    mesh.part(&ended, ended.as_ref().is_ok_and(|(code, _)| *code == 0));
-    ended
+    loop {
+        let fate = stoppable.fate.of_run();
+        let Some(mut mesh) = Mesh::meet(&how.hosts, plan, &fate)? else {
+            return Ok((stoppable.exit_code(), Came::Nothing));
+        };
+        let mut came = Came::Nothing;
+        let ended = drive_in(&mut mesh, plan, edges, &how, fate, &mut came);
+        mesh.part(&ended);
+        match ended? {
+            Outcome::Finished => return Ok((0, came)),
+            Outcome::Stopped => return Ok((stoppable.exit_code(), came)),
+            // What was asked of the beginning counts for the first run alone.
+            Outcome::Renewed => how.begin = Begin { from: From::Newest, owner: random_name() },
+        }
+    }
 }
 
-/// The same as one process of a mesh that has met.
+/// One run, as one process of a mesh that has met.
 fn drive_in(
     mesh: &mut Mesh,
     plan: &Arc<Plan>,
-    edges: Edges,
+    edges: &Edges,
     how: &How,
-    stoppable: &Stoppable,
-) -> Result<(u8, Came), Error> {
+    fate: Fate,
+    came: &mut Came,
+) -> Result<Outcome, Error> {
     let clock = wall_clock();
-    let history = History::new(edges.store, &plan.name);
+    let history = History::new(Arc::clone(&edges.store), &plan.name);
     let (source, sink) = (&*edges.source, &*edges.sink);
     let claim = || begin(plan, source, sink, &history, &clock, how.keep, &how.begin);
     let begun = mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions))?;
-    let Some(resume) = begun else { return Ok((stoppable.exit_code(), Came::Nothing)) };
+    let Some(resume) = begun else {
+        return Ok(if fate.is_renewed() { Outcome::Renewed } else { Outcome::Stopped });
+    };
     let progress = Arc::new(Progress::new(resume.manifest.clone()));
     let job = Job {
         plan: Arc::clone(plan),
-        source: edges.source,
-        sink: edges.sink,
+        source: Arc::clone(&edges.source),
+        sink: Arc::clone(&edges.sink),
         archive: Arc::new(Keeper::new(history, how.keep)),
         observer: Arc::clone(&progress) as _,
         clock: Arc::clone(&clock),
         resume: Arc::new(resume),
-        fate: stoppable.fate.clone(),
+        fate,
         combine: how.combine,
     };
     let live = mesh.is_first().then(|| LiveLine::start(Arc::clone(&progress), clock));
     let outcome = mesh.launch(&job)?;
     drop(live);
-    let code = match outcome {
-        Outcome::Finished => 0,
-        Outcome::Stopped => stoppable.exit_code(),
-    };
-    let came = match mesh.is_first() {
+    *came = match mesh.is_first() {
         true => Came::Summary(Summary::of(&progress)),
         false => Came::Read(progress.events(), progress.combining()),
     };
-    Ok((code, came))
+    Ok(outcome)
 }
 
 /// A name that no other run has: 128 random bits.

@@ -13,6 +13,7 @@ use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Hooks, WorkerGuards};
 use timely::worker::Worker;
 
+use super::growth::Growth;
 use super::mesh::Mesh;
 use crate::dataflow::{Job, build};
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ pub enum Outcome {
     Finished,
     /// It was asked to stop; the state is that of the newest commit.
     Stopped,
+    /// It ended at a commit to begin again, with the partitions that the source has by now.
+    Renewed,
 }
 
 /// What timely makes workers of, and what it keeps alive for them.
@@ -38,6 +41,7 @@ pub fn launch(job: &Job, slots: usize) -> Result<Outcome> {
     if job.resume.manifest.next.is_empty() {
         return Ok(Outcome::Finished);
     }
+    let _growth = Growth::watch(job)?;
     let (guards, ends) = start(job, local(slots)?)?;
     let outcome = wait(job, &ends, slots, None)?;
     for joined in guards.join() {
@@ -53,6 +57,7 @@ impl Mesh {
         if self.links.is_empty() || job.resume.manifest.next.is_empty() {
             return launch(job, slots);
         }
+        let _growth = self.is_first().then(|| Growth::watch(job)).transpose()?;
         let hooks = Hooks::default();
         let inside = ProcessBuilder::new_typed_vector(slots, hooks.refill.clone(), None);
         let sockets = std::mem::take(&mut self.data);
@@ -144,6 +149,7 @@ fn wait(job: &Job, ends: &Receiver<bool>, slots: usize, patience: Option<Duratio
         // What came after the last commit, as the loss of a peer that had finished too, changes nothing.
         _ if complete => Ok(Outcome::Finished),
         Some(error) => Err(error),
+        None if job.fate.is_renewed() => Ok(Outcome::Renewed),
         None => Ok(Outcome::Stopped),
     }
 }

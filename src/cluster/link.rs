@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  4 bytes   length of what follows, big endian
-//!  1 byte    0 beat, 1 begin, 2 finished, 3 leaving
+//!  1 byte    0 beat, 1 begin, 2 finished, 3 leaving, 4 again
 //!  then      begin: the word of process 0 in JSON; leaving: why, in words
 //! ```
 
@@ -34,6 +34,8 @@ pub(super) enum Word {
     Finished,
     /// I end, for this reason.
     Leaving(String),
+    /// I end to begin again: so do all.
+    Again,
 }
 
 impl Word {
@@ -43,6 +45,7 @@ impl Word {
             Word::Begin(body) => (1, body),
             Word::Finished => (2, &[]),
             Word::Leaving(why) => (3, why.as_bytes()),
+            Word::Again => (4, &[]),
         };
         let length = (body.len() + 1) as u32;
         [length.to_be_bytes().as_slice(), &[code], body].concat()
@@ -61,6 +64,7 @@ impl Word {
             1 => Word::Begin(said[1..].to_vec()),
             2 => Word::Finished,
             3 => Word::Leaving(String::from_utf8_lossy(&said[1..]).into_owned()),
+            4 => Word::Again,
             _ => return Err("it sent a word that this build does not know"),
         };
         Ok(Some((word, 4 + length)))
@@ -96,7 +100,7 @@ impl Link {
         });
         let (inside, fate) = (Arc::clone(&link), fate.clone());
         let live = move || {
-            if let Err(error) = inside.live(&tell) {
+            if let Err(error) = inside.live(&tell, &fate) {
                 fate.fail(error);
             }
         };
@@ -124,7 +128,7 @@ impl Link {
     }
 
     /// Listens until the peer has finished; the error is its end.
-    fn live(&self, tell: &Sender<Vec<u8>>) -> Result<()> {
+    fn live(&self, tell: &Sender<Vec<u8>>, fate: &Fate) -> Result<()> {
         let (mut bytes, mut heard) = (Vec::new(), Instant::now());
         let mut room = vec![0; FILE_BUFFER_BYTES];
         loop {
@@ -144,13 +148,13 @@ impl Link {
             }
             while let Some((word, length)) = Word::decode(&bytes).map_err(|what| self.lost(what))? {
                 bytes.drain(..length);
-                self.hear(word, tell)?;
+                self.hear(word, tell, fate)?;
             }
             self.beat();
         }
     }
 
-    fn hear(&self, word: Word, tell: &Sender<Vec<u8>>) -> Result<()> {
+    fn hear(&self, word: Word, tell: &Sender<Vec<u8>>, fate: &Fate) -> Result<()> {
         match word {
             Word::Beat => Ok(()),
             Word::Begin(body) => tell.try_send(body).map_err(|_| self.lost("it began twice")),
@@ -159,6 +163,11 @@ impl Link {
                 Ok(())
             }
             Word::Leaving(why) => Err(self.lost(&why)),
+            Word::Again => {
+                self.finished.store(true, Ordering::Release);
+                fate.renew();
+                Ok(())
+            }
         }
     }
 
@@ -268,7 +277,7 @@ mod tests {
     proptest! {
         #[test]
         fn words_survive_their_bytes_however_they_are_cut(why in ".{0,60}", body in prop::collection::vec(any::<u8>(), 0..60)) {
-            let words = [Word::Beat, Word::Begin(body), Word::Finished, Word::Leaving(why)];
+            let words = [Word::Beat, Word::Begin(body), Word::Finished, Word::Leaving(why), Word::Again];
             let all: Vec<u8> = words.iter().flat_map(Word::encode).collect();
             let (mut came, mut heard) = (Vec::new(), Vec::new());
             for byte in all {

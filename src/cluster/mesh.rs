@@ -25,6 +25,7 @@ use super::door::Door;
 use super::hall::Hall;
 use super::handshake::Identity;
 use super::hosts::Hosts;
+use super::launch::Outcome;
 use super::link::{Link, Word};
 use super::socket::{listen_on, pause};
 use crate::dataflow::edges::Partition;
@@ -159,11 +160,12 @@ impl Mesh {
         let _ = self.links.iter().try_for_each(|link| link.send(&Word::Finished));
     }
 
-    /// Ends the mesh for this process, and says why: the others end with it unless it has finished.
-    pub fn part<T>(&self, ended: &Result<T>, finished: bool) {
+    /// Ends the mesh for this process, and says why: the others end with it unless it has finished, and begin again where it does.
+    pub fn part(&self, ended: &Result<Outcome>) {
         let word = match ended {
-            Ok(_) if finished => Word::Finished,
-            Ok(_) => Word::Leaving("it was asked to stop".into()),
+            Ok(Outcome::Finished) => Word::Finished,
+            Ok(Outcome::Renewed) => Word::Again,
+            Ok(Outcome::Stopped) => Word::Leaving("it was asked to stop".into()),
             Err(error) => Word::Leaving(error.to_string()),
         };
         self.close_hall("this process is ending");

@@ -6,6 +6,7 @@
 mod data;
 mod dial;
 mod door;
+mod growth;
 mod hall;
 pub mod handshake;
 mod hosts;

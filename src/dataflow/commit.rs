@@ -248,6 +248,9 @@ impl Committer {
         self.committed_at = manifest.written_at;
         self.job.observer.committed(&manifest);
         self.manifest = manifest;
+        if self.job.fate.is_outgrown() {
+            self.job.fate.renew();
+        }
         (commit, word)
     }
 }

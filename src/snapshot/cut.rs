@@ -93,14 +93,9 @@ pub struct PartitionCut {
     pub rejects_kept: RejectsKept,
     /// How often the wall clock declared it idle.
     pub idle_decisions: u64,
-    /// Gaps that the operator has agreed to go on behind.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    /// Gaps that the operator has agreed to go on behind; a manifest of format 1 knows none.
+    #[serde(default)]
     pub gaps: u64,
-}
-
-/// Manifests without gaps stay as they were before there was a word for them.
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl PartitionCut {

@@ -1,11 +1,16 @@
 //! The manifest: one small JSON object that names everything a pipeline needs to go on.
 //!
 //! ```text
-//!  {"format":1,"pipeline":"sensors","sequence":7, ...}   one line of compact JSON
+//!  {"format":2,"pipeline":"sensors","sequence":7, ...}   one line of compact JSON
 //!  sha256:<64 hex digits>                                of the first line, its newline aside
 //! ```
 //! These two lines are the same in every format version; a version decides what stands in the first. Fields that a version does
 //! not know are refused, not skipped: an older minuet that skipped one would drop it from the next manifest.
+//!
+//! | format | what it brought |
+//! |---|---|
+//! | 1 | the first |
+//! | 2 | the gaps of each partition; none in format 1 |
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,7 +21,7 @@ use crate::limits::OBJECT_BYTES_MAX;
 use crate::time::{Epoch, Schedule};
 
 /// The version that [`Manifest::encode`] writes.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// One stored part: the open partials of one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +141,7 @@ fn read_line(line: &str) -> Result<Manifest> {
     let bad = |cause: serde_json::Error| Error::data(format!("it is not a manifest: {cause}"));
     let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).map_err(bad)?;
     match fields.remove("format").as_ref().and_then(serde_json::Value::as_u64) {
-        Some(FORMAT) => serde_json::from_value(fields.into()).map_err(bad),
+        Some(1..=FORMAT) => serde_json::from_value(fields.into()).map_err(bad),
         Some(newer) if newer > FORMAT => Err(Error::data(format!(
             "it is of format {newer}, this minuet reads up to {FORMAT}: run the version of minuet that wrote it, or a newer one"
         ))),

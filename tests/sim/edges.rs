@@ -131,7 +131,7 @@ impl Reader for SimReader {
                 self.world.tell(format!("life {} reads p{partition} to its end", self.life));
                 self.ended.push(partition);
             }
-            Next::Waiting | Next::CaughtUp => {}
+            Next::Gap(_) | Next::Waiting | Next::CaughtUp => {}
         }
         Ok(next)
     }

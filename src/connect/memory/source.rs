@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dataflow::edges::{Entry, Framing, Next, Partition, Reader, Source, Start, Wake, Writer};
+use crate::dataflow::edges::{Entry, Framing, Gap, Next, Partition, Reader, Source, Start, Wake, Writer};
 use crate::error::{Error, Result};
 use crate::event::Span;
 use crate::snapshot::{PartitionCut, Position};
@@ -36,7 +36,7 @@ struct State {
     wakes: Vec<Wake>,
 }
 
-/// A [`Source`] in memory; clones share its partitions.
+/// A [`Source`] in memory; clones share its partitions. Where an entry does not begin where the one before it says, there is a gap.
 #[derive(Clone, Default)]
 pub struct MemorySource {
     state: Arc<Mutex<State>>,
@@ -121,7 +121,7 @@ impl Source for MemorySource {
             let Some(log) = state.logs.get(start.partition as usize) else {
                 return Err(Error::bug(format!("partition {} does not exist", start.partition)));
             };
-            cursors.push((start.partition, log.index_of(start.from)?));
+            cursors.push(Cursor { partition: start.partition, index: log.index_of(start.from)?, expected: start.from });
         }
         state.wakes.push(Arc::clone(&wake));
         drop(state);
@@ -145,23 +145,35 @@ impl Log {
 
 struct MemoryReader {
     source: MemorySource,
-    /// Partition, and the index of its next entry.
-    cursors: Vec<(u32, usize)>,
+    cursors: Vec<Cursor>,
+}
+
+struct Cursor {
+    partition: u32,
+    /// The index of its next entry.
+    index: usize,
+    /// The position that the entry before it says comes next.
+    expected: Option<Position>,
 }
 
 impl Reader for MemoryReader {
     fn next(&mut self, partition: u32) -> Result<Next> {
         let state = self.source.lock();
         let log = state.logs.get(partition as usize);
-        let cursor = self.cursors.iter_mut().find(|(number, _)| *number == partition);
-        let (Some(log), Some((_, index))) = (log, cursor) else {
+        let cursor = self.cursors.iter_mut().find(|cursor| cursor.partition == partition);
+        let (Some(log), Some(Cursor { index, expected, .. })) = (log, cursor) else {
             return Err(Error::bug(format!("partition {partition} was not opened by this reader")));
         };
         if *index >= log.reachable {
             return Ok(Next::Waiting);
         }
         if let Some(entry) = log.entries.get(*index) {
+            let to = entry.position;
+            if let Some(from) = expected.replace(to).filter(|from| *from < to) {
+                return Ok(Next::Gap(Gap { from, to, why: "the log has no such entries".into() }));
+            }
             *index += 1;
+            *expected = Some(entry.next);
             return Ok(Next::Entry(entry.clone()));
         }
         match &log.standing {

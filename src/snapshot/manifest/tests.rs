@@ -3,6 +3,7 @@ use crate::snapshot::{Position, RejectsKept};
 use crate::time::LAST_EPOCH;
 
 const GOLDEN_V1: &[u8] = include_bytes!("../../../tests/data/snapshot/manifest-v1.json");
+const GOLDEN_V2: &[u8] = include_bytes!("../../../tests/data/snapshot/manifest-v2.json");
 
 /// A manifest in which no two numbers are alike. The golden bytes hold it.
 fn example() -> Manifest {
@@ -18,7 +19,7 @@ fn example() -> Manifest {
         counters,
         rejects_kept: RejectsKept { minute: 15, count: 16 },
         idle_decisions: 17,
-        gaps: 0,
+        gaps: 27,
     };
     let second = PartitionCut {
         partition: 1,
@@ -59,13 +60,16 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn golden_bytes_of_version_1_are_read_for_ever() {
-    assert_eq!(Manifest::decode(GOLDEN_V1).unwrap(), example());
+fn golden_bytes_of_every_version_are_read_for_ever() {
+    assert_eq!(Manifest::decode(GOLDEN_V2).unwrap(), example());
+    let mut without_gaps = example();
+    without_gaps.cut[0].gaps = 0;
+    assert_eq!(Manifest::decode(GOLDEN_V1).unwrap(), without_gaps);
 }
 
 #[test]
-fn version_1_is_still_what_is_written() {
-    assert_eq!(String::from_utf8(example().encode()).unwrap(), String::from_utf8_lossy(GOLDEN_V1));
+fn version_2_is_what_is_written() {
+    assert_eq!(String::from_utf8(example().encode()).unwrap(), String::from_utf8_lossy(GOLDEN_V2));
 }
 
 #[test]
@@ -92,10 +96,10 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
 #[test]
 fn a_newer_version_is_refused_clearly() {
     let line =
-        String::from_utf8(example().encode()).unwrap().lines().next().unwrap().replace("\"format\":1", "\"format\":2");
-    assert!(refusal(&signed(&line)).contains("it is of format 2, this minuet reads up to 1"));
+        String::from_utf8(example().encode()).unwrap().lines().next().unwrap().replace("\"format\":2", "\"format\":3");
+    assert!(refusal(&signed(&line)).contains("it is of format 3, this minuet reads up to 2"));
     for format in ["0", "\"1\"", "null", "-1"] {
-        let line = line.replace("\"format\":2", &format!("\"format\":{format}"));
+        let line = line.replace("\"format\":3", &format!("\"format\":{format}"));
         assert!(refusal(&signed(&line)).contains("does not say its format"), "{format}");
     }
 }
@@ -110,7 +114,7 @@ fn unknown_and_missing_fields_are_refused_at_any_depth() {
         assert_ne!(bad, line);
         assert!(refusal(&signed(&bad)).contains("unknown field"), "{to}");
     }
-    assert!(refusal(&signed("{\"format\":1}")).contains("missing field"));
+    assert!(refusal(&signed("{\"format\":2}")).contains("missing field"));
     assert!(refusal(&signed("[]")).contains("not a manifest"));
 }
 

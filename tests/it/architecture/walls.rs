@@ -43,9 +43,10 @@ const LAYERS: [(&str, &[&str]); 14] = [
 const PURE: [&str; 6] = ["limits", "time", "event", "aggregate", "snapshot", "dataflow"];
 
 /// What a pure layer must not name: a runtime, a client, the network, a file, a clock, a process; and maps whose order is chance.
-const IMPURE: [&[&str]; 19] = [
+const IMPURE: [&[&str]; 20] = [
     &["tokio"],
     &["reqwest"],
+    &["rustls"],
     &["hyper"],
     &["pulsar"],
     &["aws_sdk_s3"],
@@ -66,13 +67,19 @@ const IMPURE: [&[&str]; 19] = [
 ];
 
 /// The crates that only one place may name.
-const AT_HOME: [(&str, &str); 6] = [
+const AT_HOME: [(&str, &str); 12] = [
     ("abomonation", "src/dataflow/"),
     ("signal_hook", "src/cluster/"),
-    ("socket2", "src/cluster/"),
     ("hmac", "src/cluster/"),
     ("getrandom", "src/cluster/"),
     ("rustix", "src/cli/"),
+    ("tokio", "src/connect/"),
+    ("tokio_rustls", "src/connect/pulsar/"),
+    ("rustls", "src/connect/pulsar/"),
+    ("reqwest", "src/connect/pulsar/"),
+    ("pulsar", "src/connect/pulsar/"),
+    ("prost", "src/connect/pulsar/"),
+    ("lz4_flex", "src/connect/pulsar/"),
 ];
 
 /// The files that may say `allow(unsafe_code)`: the wire form of plain data, and a hint to the processor.

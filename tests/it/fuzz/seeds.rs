@@ -129,8 +129,10 @@ fn decode() {
 }
 
 fn manifest() {
-    let golden = fs::read(project().join("tests/data/snapshot/manifest-v1.json")).unwrap();
-    seed("manifest", "good-golden", &golden);
+    for version in 1..=2 {
+        let golden = fs::read(project().join(format!("tests/data/snapshot/manifest-v{version}.json"))).unwrap();
+        seed("manifest", &format!("good-golden-{version}"), &golden);
+    }
     let mut cut = PartitionCut::beginning(0, "part-0", "12 bytes");
     cut.max_time = Some(60_000);
     let claim = Manifest { pipeline: "p".into(), sequence: 1, next: vec![0], ..Manifest::default() };
@@ -144,7 +146,7 @@ fn manifest() {
     seed(
         "manifest",
         "bad-newer",
-        &String::from_utf8(commit.clone()).unwrap().replace("\"format\":1", "\"format\":2").into_bytes(),
+        &String::from_utf8(commit.clone()).unwrap().replace("\"format\":2", "\"format\":3").into_bytes(),
     );
     seed("manifest", "bad-schedule", &Manifest { commit: Some(9), next: vec![9], ..claim }.encode());
     seed("manifest", "bad-utf8", &with(&commit, 20, 0xff));

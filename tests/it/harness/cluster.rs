@@ -45,7 +45,7 @@ impl fmt::Display for Shape {
 }
 
 /// A port that nobody listens on, and that no other test of this program is given.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().unwrap();
     for _ in 0..10_000 {

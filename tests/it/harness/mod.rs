@@ -14,7 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub(crate) use calm::Undisturbed;
-pub(crate) use cluster::{Cluster, Hosts, Shape};
+pub(crate) use cluster::{Cluster, Hosts, Shape, free_port};
 pub(crate) use dice::Dice;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use running::{Ended, Running};

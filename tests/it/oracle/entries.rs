@@ -9,18 +9,18 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
 /// Payloads of one entry of a capture file.
-const CAPTURE_ENTRY: usize = 1_000;
+pub(super) const CAPTURE_ENTRY: usize = 1_000;
 
 /// An event as a tree; `None` where its bytes are not one.
 pub(super) type Event = Option<Value>;
 
-/// All entries of a file, in order.
-pub(super) fn entries(file: &Path, schema: &Schema) -> Vec<Vec<Event>> {
+/// All entries of a file, in order; of a capture file so many payloads are one.
+pub(super) fn entries(file: &Path, schema: &Schema, captured_entry: usize) -> Vec<Vec<Event>> {
     let bytes = fs::read(file).unwrap_or_else(|e| panic!("cannot read {}: {e}", file.display()));
-    if bytes.starts_with(b"Obj\x01") { blocks(&bytes) } else { captured(&bytes, schema) }
+    if bytes.starts_with(b"Obj\x01") { blocks(&bytes) } else { captured(&bytes, schema, captured_entry) }
 }
 
-fn captured(mut bytes: &[u8], schema: &Schema) -> Vec<Vec<Event>> {
+fn captured(mut bytes: &[u8], schema: &Schema, entry: usize) -> Vec<Vec<Event>> {
     let reader = GenericDatumReader::builder(schema).build().expect("a shipped schema resolves");
     let mut events = Vec::new();
     while !bytes.is_empty() {
@@ -31,7 +31,7 @@ fn captured(mut bytes: &[u8], schema: &Schema) -> Vec<Vec<Event>> {
         events.push(value.filter(|_| payload.is_empty()));
         bytes = rest;
     }
-    events.chunks(CAPTURE_ENTRY).map(<[Event]>::to_vec).collect()
+    events.chunks(entry).map(<[Event]>::to_vec).collect()
 }
 
 fn blocks(file: &[u8]) -> Vec<Vec<Event>> {

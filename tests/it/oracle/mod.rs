@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use apache_avro::types::Value;
 
-use entries::{Event, entries};
+use entries::{CAPTURE_ENTRY, Event, entries};
 use rows::Group;
 pub(crate) use rows::date_time;
 use written::Dataflow;
@@ -47,6 +47,11 @@ struct Good {
 
 /// Computes what a dataflow must make of these files, which are its partitions in this order.
 pub(crate) fn expected(dataflow_folder: &Path, files: &[PathBuf]) -> Expected {
+    expected_in(dataflow_folder, files, CAPTURE_ENTRY)
+}
+
+/// The same where capture files were carried elsewhere, in entries of so many payloads.
+pub(crate) fn expected_in(dataflow_folder: &Path, files: &[PathBuf], entry: usize) -> Expected {
     let dataflow = Dataflow::read(dataflow_folder);
     let names = ["read", "folded", "malformed", "late", "too_far_ahead", "nulls", "non_finite", "idle_decisions"];
     let mut summary: BTreeMap<String, u64> = names.iter().map(|name| ((*name).to_owned(), 0)).collect();
@@ -54,7 +59,7 @@ pub(crate) fn expected(dataflow_folder: &Path, files: &[PathBuf]) -> Expected {
     for (partition, file) in files.iter().enumerate() {
         let mut max_time: Option<i64> = None;
         let mut place = 0;
-        for entry in entries(file, &dataflow.schema) {
+        for entry in entries(file, &dataflow.schema, entry) {
             let closed_before = max_time.map(|time| (time - dataflow.out_of_order).max(0) / 60_000);
             for event in entry {
                 place += 1;

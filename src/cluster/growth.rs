@@ -1,0 +1,53 @@
+//! Looks for new partitions while a run goes on.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+
+use crate::dataflow::edges::Source;
+use crate::dataflow::{Fate, Job};
+use crate::error::{Error, Result};
+use crate::limits::PARTITIONS_LOOK_MS;
+
+/// Looks until it is dropped. A thread of its own, because asking a broker takes as long as it takes.
+pub(super) struct Growth {
+    _until: Sender<()>,
+}
+
+impl Growth {
+    /// Begins to look; the run ends at the commit after the source has grown.
+    pub fn watch(job: &Job) -> Result<Self> {
+        let (_until, ended) = bounded(0);
+        let (source, fate) = (Arc::clone(&job.source), job.fate.clone());
+        let look = move || {
+            while ended.recv_timeout(Duration::from_millis(PARTITIONS_LOOK_MS)) == Err(RecvTimeoutError::Timeout)
+                && !has_grown(&*source, &fate)
+            {}
+        };
+        thread::Builder::new()
+            .name("growth".into())
+            .spawn(look)
+            .map_err(|cause| Error::outside("starting a thread", cause))?;
+        Ok(Growth { _until })
+    }
+}
+
+fn has_grown(source: &dyn Source, fate: &Fate) -> bool {
+    match source.grown() {
+        Ok(false) => return false,
+        Ok(true) => {
+            tracing::info!(
+                "the source has new partitions: this run ends at its next commit and begins again with them"
+            );
+            fate.outgrow();
+        }
+        // Those that read it know better whether it can be reached.
+        Err(error) => {
+            tracing::warn!("looking for new partitions: {error}");
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,59 @@
+//! The broker's administration, by plain HTTP over a blocking socket: no client of the program under test takes part.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::broker::Broker;
+
+/// How long the broker may take for an answer: an unload on a busy machine needs seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What was answered: the status and the body.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: u16,
+    body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("that is not JSON ({e}): {}", self.body))
+    }
+}
+
+impl Broker {
+    /// Asks for what must succeed.
+    pub(super) fn admin(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let answer = self.ask(method, path, body);
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        answer
+    }
+
+    /// Makes what may be there already.
+    pub(super) fn ensure(&self, path: &str, body: &Value) {
+        let answer = self.ask("PUT", path, Some(body));
+        assert!(answer.status < 300 || answer.status == 409, "PUT {path}: {answer:?}");
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let token = self.token().map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        // HTTP/1.0: the answer is never in chunks and ends with the connection.
+        let request = format!(
+            "{method} /admin/v2/{path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{token}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut socket = TcpStream::connect(("127.0.0.1", self.web_port())).expect("the broker's administration listens");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap_or_else(|e| panic!("{method} {path}: no answer ({e})"));
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a head has a status");
+        Answer { status, body: body.to_owned() }
+    }
+}

@@ -1,0 +1,7 @@
+//! Reading from a real broker: what the broker, its operator and other clients do, and the rows that must come of it.
+
+mod admin;
+mod broker;
+mod clients;
+mod sender;
+mod topic;

@@ -1,0 +1,208 @@
+//! A producer for tests, written from the protocol: entries are exactly as the test wants them, a window of them in flight.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prost::Message as _;
+use pulsar::message::proto::{
+    BaseCommand, CommandConnect, CommandLookupTopic, CommandProducer, CommandSend, CompressionType, MessageMetadata,
+    SingleMessageMetadata, base_command::Type,
+};
+
+use super::broker::Broker;
+
+/// The protocol version that is spoken: that of message ids as they are and checksums.
+const VERSION: i32 = 19;
+
+/// Entries sent and not yet acknowledged.
+const WINDOW: u64 = 100;
+
+/// How long the broker may take to acknowledge.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How the messages of an entry lie in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// A batch, be it of one, as the Rust client writes it.
+    Batch,
+    /// One message, alone, as the Java client writes a batch of one.
+    Alone,
+}
+
+/// How entries are written.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    pub(super) framing: Framing,
+    pub(super) codec: CompressionType,
+    /// The schema's version at the broker, where one is named.
+    pub(super) schema_version: Option<u64>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Manner { framing: Framing::Batch, codec: CompressionType::Lz4, schema_version: None }
+    }
+}
+
+/// A producer on one partition.
+pub(super) struct Sender {
+    socket: TcpStream,
+    sent: u64,
+    positions: Vec<(u64, u64)>,
+}
+
+impl Sender {
+    /// Connects; `log` is the name of a partition, or of an unpartitioned topic.
+    pub(super) fn open(broker: &Broker, log: &str) -> Self {
+        let socket = TcpStream::connect(("127.0.0.1", broker.port())).expect("the broker listens");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        let mut sender = Sender { socket, sent: 0, positions: Vec::new() };
+        let token = broker.token();
+        sender.command(BaseCommand {
+            r#type: Type::Connect as i32,
+            connect: Some(CommandConnect {
+                client_version: "minuet-it".to_owned(),
+                protocol_version: Some(VERSION),
+                auth_method_name: token.as_ref().map(|_| "token".to_owned()),
+                auth_data: token.map(String::into_bytes),
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        sender.answer(Type::Connected);
+        // Without a look-up nobody owns the topic after a start of the broker.
+        let lookup = CommandLookupTopic { topic: log.to_owned(), request_id: 1, ..Default::default() };
+        let r#type = Type::Lookup as i32;
+        sender.command(BaseCommand { r#type, lookup_topic: Some(lookup), ..Default::default() });
+        sender.answer(Type::LookupResponse);
+        let producer = CommandProducer { topic: log.to_owned(), producer_id: 1, request_id: 2, ..Default::default() };
+        let r#type = Type::Producer as i32;
+        sender.command(BaseCommand { r#type, producer: Some(producer), ..Default::default() });
+        sender.answer(Type::ProducerSuccess);
+        sender
+    }
+
+    /// Sends one entry.
+    pub(super) fn send<P: AsRef<[u8]>>(&mut self, payloads: &[P], manner: &Manner) {
+        while self.sent - self.positions.len() as u64 >= WINDOW {
+            self.receipt();
+        }
+        let body = match manner.framing {
+            Framing::Batch => batch(payloads),
+            Framing::Alone => payloads[0].as_ref().to_vec(),
+        };
+        let count = i32::try_from(payloads.len()).unwrap();
+        let metadata = MessageMetadata {
+            producer_name: "it".to_owned(),
+            sequence_id: self.sent,
+            publish_time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
+            compression: (manner.codec != CompressionType::None).then_some(manner.codec as i32),
+            uncompressed_size: Some(u32::try_from(body.len()).unwrap()),
+            num_messages_in_batch: (manner.framing == Framing::Batch).then_some(count),
+            schema_version: manner.schema_version.map(|version| version.to_be_bytes().to_vec()),
+            ..Default::default()
+        };
+        self.send_raw(&metadata, &packed(&body, manner.codec), count);
+    }
+
+    /// Sends an entry of any metadata and body.
+    pub(super) fn send_raw(&mut self, metadata: &MessageMetadata, body: &[u8], count: i32) {
+        let send = CommandSend {
+            producer_id: 1,
+            sequence_id: self.sent,
+            num_messages: Some(count),
+            is_chunk: metadata.num_chunks_from_msg.map(|_| true),
+            ..Default::default()
+        };
+        let command = BaseCommand { r#type: Type::Send as i32, send: Some(send), ..Default::default() };
+        let mut checked = Vec::new();
+        checked.extend((metadata.encoded_len() as u32).to_be_bytes());
+        metadata.encode(&mut checked).unwrap();
+        checked.extend(body);
+        let mut tail = vec![0x0e, 0x01];
+        tail.extend(crc32c::crc32c(&checked).to_be_bytes());
+        tail.extend(checked);
+        self.write(&command, &tail);
+        self.sent += 1;
+    }
+
+    /// Waits until all is acknowledged; gives the position (ledger, entry) of each entry.
+    pub(super) fn finish(mut self) -> Vec<(u64, u64)> {
+        while self.sent > self.positions.len() as u64 {
+            self.receipt();
+        }
+        self.positions
+    }
+
+    fn receipt(&mut self) {
+        let receipt = self.answer(Type::SendReceipt).send_receipt.expect("a receipt has its fields");
+        assert_eq!(receipt.sequence_id, self.positions.len() as u64, "receipts come in order");
+        let position = receipt.message_id.expect("a receipt has a position");
+        self.positions.push((position.ledger_id, position.entry_id));
+    }
+
+    fn command(&mut self, command: BaseCommand) {
+        self.write(&command, &[]);
+    }
+
+    fn write(&mut self, command: &BaseCommand, tail: &[u8]) {
+        let length = command.encoded_len();
+        let mut frame = Vec::with_capacity(8 + length + tail.len());
+        frame.extend(((4 + length + tail.len()) as u32).to_be_bytes());
+        frame.extend((length as u32).to_be_bytes());
+        command.encode(&mut frame).unwrap();
+        frame.extend(tail);
+        self.socket.write_all(&frame).expect("the broker takes what is sent");
+    }
+
+    /// The next command of this kind; pings are answered.
+    fn answer(&mut self, expected: Type) -> BaseCommand {
+        loop {
+            let command = self.read();
+            match Type::try_from(command.r#type) {
+                Ok(found) if found == expected => return command,
+                Ok(Type::Ping) => {
+                    let pong = Some(Default::default());
+                    self.command(BaseCommand { r#type: Type::Pong as i32, pong, ..Default::default() });
+                }
+                _ => panic!("{expected:?} was expected, found {command:?}"),
+            }
+        }
+    }
+
+    fn read(&mut self) -> BaseCommand {
+        let mut length = [0; 4];
+        self.socket.read_exact(&mut length).expect("the broker answers");
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        self.socket.read_exact(&mut frame).expect("the broker answers");
+        BaseCommand::decode(&frame[4..]).expect("the broker's commands decode")
+    }
+}
+
+fn batch<P: AsRef<[u8]>>(payloads: &[P]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for payload in payloads.iter().map(AsRef::as_ref) {
+        let payload_size = i32::try_from(payload.len()).unwrap();
+        let metadata = SingleMessageMetadata { payload_size, ..Default::default() };
+        body.extend((metadata.encoded_len() as u32).to_be_bytes());
+        metadata.encode(&mut body).unwrap();
+        body.extend(payload);
+    }
+    body
+}
+
+fn packed(body: &[u8], codec: CompressionType) -> Vec<u8> {
+    match codec {
+        CompressionType::None => body.to_vec(),
+        CompressionType::Lz4 => lz4_flex::block::compress(body),
+        CompressionType::Zstd => zstd::bulk::compress(body, 3).unwrap(),
+        CompressionType::Snappy => snap::raw::Encoder::new().compress_vec(body).unwrap(),
+        CompressionType::Zlib => {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(body).unwrap();
+            encoder.finish().unwrap()
+        }
+    }
+}
