@@ -62,7 +62,7 @@ pub(super) enum Resume {
 /// What an arriving entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The next one. It counts as read from here on.
+    /// The next one: [`Order::take`] when it has been handed on.
     Take,
     /// Read before.
     Repeat,
@@ -125,9 +125,9 @@ impl Order {
 
     /// An entry has come.
     pub(super) fn arrived(&mut self, entry: Position) -> Verdict {
-        let Some(next) = self.next else { return self.take(entry) };
+        let Some(next) = self.next else { return Verdict::Take };
         if entry == next {
-            return self.take(entry);
+            return Verdict::Take;
         }
         if entry < next {
             self.proven |= after(entry) == next;
@@ -141,18 +141,18 @@ impl Order {
 
     /// The cursor as it was after an entry that was to be asked for had come; `acknowledged` is the last entry that this program has
     /// acknowledged.
-    pub(super) fn told(&mut self, entry: Position, cursor: Option<Position>, acknowledged: Option<Position>) -> Verdict {
-        let Some(next) = self.next else { return self.take(entry) };
+    pub(super) fn told(
+        &mut self,
+        entry: Position,
+        cursor: Option<Position>,
+        acknowledged: Option<Position>,
+    ) -> Verdict {
+        let Some(next) = self.next else { return Verdict::Take };
         let ours = acknowledged.map_or(next, |acknowledged| next.max(after(acknowledged)));
         if cursor.is_none_or(|cursor| cursor <= ours) {
-            return self.take(entry);
+            return Verdict::Take;
         }
         self.doubt(next, entry)
-    }
-
-    /// Goes on at an entry although those before it are missing.
-    pub(super) fn agree(&mut self, entry: Position) {
-        self.take(entry);
     }
 
     /// The last entry that may be acknowledged when everything before `covered` is stored: the one before the witness.
@@ -164,7 +164,15 @@ impl Order {
         }
     }
 
-    fn take(&mut self, entry: Position) -> Verdict {
+    /// The operator agrees to go on at this entry although others before it are missing.
+    pub(super) fn agree(&mut self, entry: Position) {
+        self.next = Some(entry);
+        self.proven = true;
+        self.back = Back::No;
+    }
+
+    /// An entry has been handed on: the one after it is the next.
+    pub(super) fn take(&mut self, entry: Position) {
         if let Some(next) = self.next.filter(|next| next.0 < entry.0 && next.1 > 0) {
             self.ends.push_back(Position(next.0, next.1 - 1));
             if self.ends.len() > LEDGER_ENDS_KEPT {
@@ -174,7 +182,6 @@ impl Order {
         self.next = Some(after(entry));
         self.proven = true;
         self.back = Back::No;
-        Verdict::Take
     }
 
     fn doubt(&mut self, next: Position, entry: Position) -> Verdict {

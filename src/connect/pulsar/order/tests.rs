@@ -56,7 +56,10 @@ impl Broker {
         if *self.ledgers.last().unwrap() > 0 {
             self.ledgers.push(0);
         }
-        while trim && self.trimmed + 1 < self.ledgers.len() && self.first_there() + self.ledgers[self.trimmed] as usize <= self.cursor {
+        while trim
+            && self.trimmed + 1 < self.ledgers.len()
+            && self.first_there() + self.ledgers[self.trimmed] as usize <= self.cursor
+        {
             self.trimmed += 1;
         }
     }
@@ -120,7 +123,10 @@ impl Reading {
             verdict = self.order.told(entry, Some(self.broker.told(false)), acknowledged);
         }
         match verdict {
-            Verdict::Take => self.taken.push(entry),
+            Verdict::Take => {
+                self.order.take(entry);
+                self.taken.push(entry);
+            }
             Verdict::Repeat => {}
             Verdict::Ask => unreachable!("it was told"),
             Verdict::LookAgain(_) => {
@@ -130,6 +136,8 @@ impl Reading {
             Verdict::Missing(gap) => {
                 self.gaps.push(gap);
                 self.order.agree(entry);
+                assert_eq!(self.order.arrived(entry), Verdict::Take);
+                self.order.take(entry);
                 self.taken.push(entry);
             }
         }
@@ -195,6 +203,7 @@ fn a_cursor_exactly_behind_the_last_entry_is_proof() {
     assert_eq!(order.resume(Some(Position(28, 4))), Resume::AsItIs);
     assert_eq!(order.arrived(Position(40, 0)), Verdict::Ask);
     assert_eq!(order.told(Position(40, 0), Some(Position(28, 4)), None), Verdict::Take);
+    order.take(Position(40, 0));
     assert_eq!(order.next(), Some(Position(40, 1)));
 }
 
@@ -224,6 +233,7 @@ fn a_hole_is_looked_at_once_more_and_then_missing() {
     assert_eq!(order.arrived(Position(5, 6)), Verdict::Repeat);
     assert!(matches!(order.arrived(Position(5, 9)), Verdict::Missing(_)));
     order.agree(Position(5, 9));
+    order.take(Position(5, 9));
     assert_eq!(order.arrived(Position(5, 10)), Verdict::Take);
 }
 
@@ -231,10 +241,11 @@ fn a_hole_is_looked_at_once_more_and_then_missing() {
 fn the_last_entry_read_is_never_acknowledged() {
     let mut order = Order::new(None);
     for entry in [Position(3, 0), Position(3, 1), Position(3, 2)] {
-        order.arrived(entry);
+        order.take(entry);
     }
     assert_eq!(order.arrived(Position(7, 0)), Verdict::Ask);
-    order.told(Position(7, 0), None, None);
+    assert_eq!(order.told(Position(7, 0), None, None), Verdict::Take);
+    order.take(Position(7, 0));
     assert_eq!(order.acknowledgeable(Position(3, 3)), Some(Position(3, 1)));
     assert_eq!(order.acknowledgeable(Position(7, 1)), Some(Position(3, 2)));
     assert_eq!(order.acknowledgeable(Position(3, 1)), None);
