@@ -5,6 +5,7 @@
 //!  security    TLS, token, OAuth2
 //!  wire/       frames, commands, entries: bytes only, nothing waits
 //!  connection  one connection to one broker: CONNECT, request and answer, PING
+//!  admin       topics, policies and subscriptions over HTTP, for what is done by hand
 //!  client      which broker owns a topic, and a connection to it
 //!
 //!  source      the topic as a source; runtime: its threads; schemas: the versions its entries were written with
@@ -18,6 +19,7 @@
 //! one message at a time, hide reconnects, and keep one batch in flight.
 
 pub mod address;
+pub mod admin;
 mod backoff;
 mod budget;
 pub mod client;
