@@ -351,5 +351,17 @@ pub const PULSAR_TOKEN_BYTES_MAX: usize = 64 << 10;
 /// Times that a look-up may be sent on to another broker; the Java client has the same.
 pub const PULSAR_REDIRECTS_MAX: u32 = 20;
 
+/// Bytes of a producer's entries that are sent and not acknowledged.
+pub const PULSAR_WINDOW_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes to send that are gathered before the socket is given them, where nothing is waited for.
+pub const PULSAR_OUTBOX_BYTES: usize = 64 << 10;
+
+/// Milliseconds between two tries to connect: the first, and the longest.
+pub const PULSAR_AGAIN_MS: (u64, u64) = (100, 5_000);
+
+/// Milliseconds after which a producer that cannot connect gives up.
+pub const PULSAR_PRODUCER_LOST_MS_MAX: u64 = 120_000;
+
 const _: () = assert!(PULSAR_CREDENTIALS_MS < 5_000, "a PING must be answered within 5 s");
 const _: () = assert!(PULSAR_INBOX_KEPT_BYTES >= 2 * PULSAR_INBOX_BYTES, "a usual buffer is kept");

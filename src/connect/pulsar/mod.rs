@@ -6,6 +6,7 @@
 //!  wire/       frames, commands, entries: bytes only, nothing waits
 //!  connection  one connection to one broker: CONNECT, request and answer, PING
 //!  client      which broker owns a topic, and a connection to it
+//!  producer    sends with a window in flight
 //! ```
 //! The protocol's messages are the types of the `pulsar` crate; its consumer and producer are not used: they split entries
 //! one message at a time, hide reconnects, and keep one batch in flight.
@@ -15,6 +16,7 @@ pub mod client;
 pub mod connection;
 mod failed;
 mod pipe;
+pub mod producer;
 pub mod security;
 mod socket;
 pub mod wire;
