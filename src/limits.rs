@@ -362,6 +362,8 @@ pub const PULSAR_AGAIN_MS: (u64, u64) = (100, 5_000);
 
 /// Milliseconds after which a producer that cannot connect gives up.
 pub const PULSAR_PRODUCER_LOST_MS_MAX: u64 = 120_000;
+/// Milliseconds that a request to Pulsar's administration may take: making many partitions takes a while.
+pub const PULSAR_ADMIN_MS: u64 = 30_000;
 
 const _: () = assert!(PULSAR_CREDENTIALS_MS < 5_000, "a PING must be answered within 5 s");
 const _: () = assert!(PULSAR_INBOX_KEPT_BYTES >= 2 * PULSAR_INBOX_BYTES, "a usual buffer is kept");

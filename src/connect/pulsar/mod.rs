@@ -5,6 +5,7 @@
 //!  security    TLS, token, OAuth2
 //!  wire/       frames, commands, entries: bytes only, nothing waits
 //!  connection  one connection to one broker: CONNECT, request and answer, PING
+//!  admin       topics, policies and subscriptions over HTTP, for what is done by hand
 //!  client      which broker owns a topic, and a connection to it
 //!  producer    sends with a window in flight
 //! ```
@@ -12,6 +13,7 @@
 //! one message at a time, hide reconnects, and keep one batch in flight.
 
 pub mod address;
+pub mod admin;
 pub mod client;
 pub mod connection;
 mod failed;
