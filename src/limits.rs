@@ -362,6 +362,13 @@ pub const PULSAR_AGAIN_MS: (u64, u64) = (100, 5_000);
 
 /// Milliseconds after which a producer that cannot connect gives up.
 pub const PULSAR_PRODUCER_LOST_MS_MAX: u64 = 120_000;
+
+/// Milliseconds for which a paced generator gathers messages before it ships what is there.
+pub const GENERATED_SHIP_MS: u64 = 100;
+
+/// Milliseconds that a paced generator sleeps at least.
+pub const GENERATED_TICK_MS: u64 = 5;
+
 /// Milliseconds that a request to Pulsar's administration may take: making many partitions takes a while.
 pub const PULSAR_ADMIN_MS: u64 = 30_000;
 

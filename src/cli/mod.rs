@@ -6,6 +6,7 @@ mod generate;
 mod launch;
 mod place;
 mod run;
+mod security;
 mod shape;
 mod snapshot;
 

@@ -55,8 +55,8 @@ pub struct Producer {
     in_flight: usize,
     /// Frames to fill again.
     spare: Vec<Vec<u8>>,
-    /// How often the connection was lost.
-    pub reconnects: u64,
+    /// Bytes of all frames sent, those that were sent again counted once.
+    sent: u64,
 }
 
 struct Sent {
@@ -87,7 +87,7 @@ impl Producer {
             window: VecDeque::new(),
             in_flight: 0,
             spare: Vec::new(),
-            reconnects: 0,
+            sent: 0,
         })
     }
 
@@ -118,6 +118,7 @@ impl Producer {
         self.make_room(frame.len()).await?;
         self.connection.pipe().outgoing().extend_from_slice(&frame);
         self.in_flight += frame.len();
+        self.sent += frame.len() as u64;
         self.window.push_back(Sent { sequence: self.sequence, frame });
         self.sequence += 1;
         if self.connection.pipe().left() >= PULSAR_OUTBOX_BYTES {
@@ -137,12 +138,6 @@ impl Producer {
             self.settle(entries, bytes).await?;
         }
         Ok(())
-    }
-
-    /// Sends what is left and waits until all of it is acknowledged.
-    pub async fn flush(&mut self, published: u64) -> Result<(), Failed> {
-        self.ship(published).await?;
-        self.settle(0, 0).await
     }
 
     /// Does what the connection asks for until a time: sends, takes receipts, answers PINGs.
@@ -246,7 +241,6 @@ impl Producer {
         let name = Some(self.head.name.clone());
         let made = introduce(&mut connection, &self.topic, &self.options, name, self.epoch).await?;
         self.connection = connection;
-        self.reconnects += 1;
         // A broker that deduplicates says what it has.
         let stored = made.last_sequence_id.and_then(|stored| u64::try_from(stored).ok());
         while stored.is_some_and(|stored| self.window.front().is_some_and(|first| first.sequence <= stored)) {
@@ -259,12 +253,13 @@ impl Producer {
         Ok(())
     }
 
-    /// Sends what is left, waits for it, and says goodbye.
-    pub async fn close(mut self, published: u64) -> Result<(), Failed> {
-        self.flush(published).await?;
+    /// Sends what is left, waits until all is acknowledged, and says goodbye; how many bytes were sent in all.
+    pub async fn close(mut self, published: u64) -> Result<u64, Failed> {
+        self.ship(published).await?;
+        self.settle(0, 0).await?;
         let close = proto::CommandCloseProducer { producer_id: PRODUCER, request_id: 0 };
         let command = BaseCommand { close_producer: Some(close), ..command::of_type(Type::CloseProducer) };
-        self.connection.request(command).await.map(|_| ())
+        self.connection.request(command).await.map(|_| self.sent)
     }
 }
 
