@@ -290,3 +290,6 @@ async fn introduce(
         connection.request(command).await.map_err(|failed| failed.while_doing(format!("writing to {topic}")))?;
     answer.producer_success.ok_or_else(|| connection.failed(Cause::Protocol, "its answer names no producer"))
 }
+
+#[cfg(test)]
+mod tests;
