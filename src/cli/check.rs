@@ -17,7 +17,9 @@ use crate::time::Millis;
 
 /// Check a dataflow's folder and print the plan that would run.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 78 where there are problems; all of them are shown at once. With --connect, 69 where a run would end.")]
+#[command(
+    after_help = "Exit code 78 where there are problems; all of them are shown at once. With --connect, 69 where a run would end."
+)]
 pub struct Args {
     /// The dataflow's folder.
     #[arg(value_name = "DATAFLOW_DIR")]
@@ -59,7 +61,10 @@ pub(super) fn check(args: &Args) -> Ended {
 
 fn connect(args: &Args, plan: &Arc<Plan>) -> Ended {
     let Some(SourcePlace::Pulsar(address)) = &args.source else {
-        return Err(Error::configuration("--connect tries a topic: give --source pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC").into());
+        return Err(Error::configuration(
+            "--connect tries a topic: give --source pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC",
+        )
+        .into());
     };
     let steps = steps(args, plan, address)?;
     if args.json {

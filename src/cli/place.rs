@@ -22,13 +22,15 @@ pub struct SinkPlace(pub PathBuf);
 #[derive(Clone, Debug)]
 pub struct StatePlace(pub PathBuf);
 
-/// `files:DIR` or `-` of generated events.
+/// `files:DIR`, `pulsar://…` or `-` of generated events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetPlace {
     /// Standard output.
     Stream,
     /// A folder.
     Folder(PathBuf),
+    /// A topic.
+    Topic(Address),
 }
 
 fn after<'a>(text: &'a str, scheme: &str, what: &str) -> Result<&'a str, String> {
@@ -73,7 +75,10 @@ impl FromStr for TargetPlace {
         if text == "-" {
             return Ok(TargetPlace::Stream);
         }
-        let folder = after(text, "files", "DIR, or - for standard output");
+        if text.starts_with("pulsar") && text.contains("://") {
+            return text.parse().map(TargetPlace::Topic);
+        }
+        let folder = after(text, "files", "DIR, pulsar://… for a topic, or - for standard output");
         folder.map(|dir| TargetPlace::Folder(dir.into()))
     }
 }
@@ -94,7 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_a_folder_or_standard_output() {
+    fn a_target_is_a_folder_a_topic_or_standard_output() {
+        let topic = "pulsar+ssl://a/t/n/x";
+        assert_eq!(topic.parse(), Ok(TargetPlace::Topic(topic.parse().unwrap())));
+        assert!("pulsar://a".parse::<TargetPlace>().unwrap_err().contains("allowed is pulsar://HOST"));
         assert_eq!("files:a/b".parse(), Ok(TargetPlace::Folder("a/b".into())));
         assert_eq!("-".parse(), Ok(TargetPlace::Stream));
         for text in ["", "a/b", "files:", "s3:bucket"] {

@@ -391,3 +391,6 @@ async fn connect_command(credentials: &Credentials, behind: Option<&str>) -> Res
     };
     Ok(BaseCommand { connect: Some(connect), ..command::of_type(Type::Connect) })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

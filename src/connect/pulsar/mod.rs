@@ -15,6 +15,8 @@
 //!  window      permits, and what they may bring   ├ pure, but for the counters of the process
 //!  budget      the bytes of the process          ╱
 //!  status      a partition in numbers; backoff: waits between tries
+//!
+//!  producer    sends with a window in flight
 //! ```
 //! The protocol's messages are the types of the `pulsar` crate; its consumer and producer are not used: they split entries
 //! one message at a time, hide reconnects, and keep one batch in flight.
@@ -31,6 +33,7 @@ mod order;
 mod partition;
 mod pipe;
 pub mod probe;
+pub mod producer;
 mod reader;
 mod runtime;
 mod schemas;

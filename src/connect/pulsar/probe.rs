@@ -182,7 +182,9 @@ impl Probe<'_> {
         }
         let name = self.subscription;
         match without {
-            0 => good(format!("{name} is there, {backlog} entries are not acknowledged (the last one read of each partition never is)")),
+            0 => good(format!(
+                "{name} is there, {backlog} entries are not acknowledged (the last one read of each partition never is)"
+            )),
             _ if without == partitions.len() => doubtful(
                 format!("there is no subscription {name}: the first run makes it"),
                 "make it before the first message is sent, or set a retention: without either, what is sent until then may be deleted",
@@ -214,7 +216,10 @@ impl Probe<'_> {
             Some(minutes) => format!("acknowledged entries are kept for {minutes} minutes"),
         };
         match age {
-            Some(age) => good(format!("{kept}; the newest snapshot is {} s old, and only what it covers was acknowledged", age / 1_000)),
+            Some(age) => good(format!(
+                "{kept}; the newest snapshot is {} s old, and only what it covers was acknowledged",
+                age / 1_000
+            )),
             None => good(kept),
         }
     }
@@ -229,11 +234,17 @@ fn partitioned(count: u32) -> String {
 }
 
 fn unseen(what: &str) -> Found {
-    doubtful(format!("{what} cannot be seen over Pulsar's protocol"), "name the administration in --admin-url http://HOST:8080")
+    doubtful(
+        format!("{what} cannot be seen over Pulsar's protocol"),
+        "name the administration in --admin-url http://HOST:8080",
+    )
 }
 
 fn unanswered(error: &Error) -> Found {
-    doubtful(error.to_string(), "look at --admin-url, and whether our role may read the namespace's policies and statistics")
+    doubtful(
+        error.to_string(),
+        "look at --admin-url, and whether our role may read the namespace's policies and statistics",
+    )
 }
 
 /// What to do about a failure.
@@ -246,7 +257,9 @@ fn refused(failed: &Failed) -> Found {
         Cause::Refused(ServerError::AuthorizationError) => "grant our role `consume` on the namespace",
         Cause::Refused(ServerError::TopicNotFound) => "make the topic, or mend its name in --source",
         Cause::Insecure => "name the roots in --pulsar-tls-roots, and the broker as its certificate does",
-        Cause::Stranger => "name the port of Pulsar's binary protocol (6650, with TLS 6651), not that of its administration",
+        Cause::Stranger => {
+            "name the port of Pulsar's binary protocol (6650, with TLS 6651), not that of its administration"
+        }
         Cause::Unreachable | Cause::TimedOut | Cause::Closed | Cause::Silent => {
             "see that the broker runs, and that name, port and network let this machine reach it"
         }

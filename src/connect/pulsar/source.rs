@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     fn cut(partition: u32, name: &str) -> PartitionCut {
-        PartitionCut { partition, name: name.to_owned(), ..PartitionCut::default() }
+        PartitionCut::beginning(partition, name, "")
     }
 
     #[test]
