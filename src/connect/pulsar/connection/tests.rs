@@ -88,7 +88,7 @@ async fn a_dropped_wait_loses_nothing() {
     subscribe(&mut connection, TOPIC, 1_000).await;
     let (mut found, mut dropped) = (0, 0);
     while found < 8 {
-        let came = tokio::time::timeout(Duration::from_micros(50), next(&mut connection));
+        let came = timeout(Duration::from_micros(50), next(&mut connection));
         let Ok(came) = came.await else {
             dropped += 1;
             continue;
@@ -121,7 +121,7 @@ async fn it_says_what_it_can_and_who_it_is() {
     subscribe(&mut connection, TOPIC, 10).await;
     assert_eq!(texts(&next(&mut connection).await.unwrap().1)[0], "after");
     // The challenge is answered with the next wait at the latest.
-    let nothing = tokio::time::timeout(Duration::from_millis(100), next(&mut connection));
+    let nothing = timeout(Duration::from_millis(100), next(&mut connection));
     assert!(nothing.await.is_err(), "there is nothing more");
     let answered = double.record().of(Type::AuthResponse).next().unwrap().command.auth_response.clone().unwrap();
     assert_eq!(answered.response.unwrap().auth_data, Some(b"b".to_vec()));
