@@ -9,6 +9,7 @@ mod run;
 mod security;
 mod shape;
 mod snapshot;
+mod topic;
 
 use std::fmt;
 use std::io::{self, Write};
