@@ -8,18 +8,17 @@ use std::time::Duration;
 
 use pulsar::message::proto::base_command::Type;
 use pulsar::message::proto::{self, BaseCommand, Schema, schema};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
+use super::backoff::Backoff;
 use super::client::Client;
 use super::connection::{Came, Connection};
 use super::failed::{Cause, Failed};
 use super::wire::codec::Codec;
 use super::wire::command;
 use super::wire::send::{Body, Letterhead};
-use crate::connect::random_number;
 use crate::limits::{
-    ENTRY_BYTES_MAX, PULSAR_AGAIN_MS, PULSAR_OUTBOX_BYTES, PULSAR_PRODUCER_LOST_MS_MAX, PULSAR_REQUEST_MS,
-    PULSAR_WINDOW_BYTES_MAX,
+    ENTRY_BYTES_MAX, PULSAR_OUTBOX_BYTES, PULSAR_PRODUCER_LOST_MS_MAX, PULSAR_REQUEST_MS, PULSAR_WINDOW_BYTES_MAX,
 };
 
 /// A connection has one producer.
@@ -222,11 +221,10 @@ impl Producer {
     /// Connects again and sends again what is not acknowledged; gives up where that cannot help or has not for long.
     async fn recover(&mut self, failed: Failed) -> Result<(), Failed> {
         tracing::warn!(topic = self.topic, cause = failed.cause.name(), "lost the connection of a producer: {failed}");
-        let (mut last, mut pause) = (failed, PULSAR_AGAIN_MS.0);
+        let (mut last, mut backoff) = (failed, Backoff::new());
         let end = Instant::now() + Duration::from_millis(PULSAR_PRODUCER_LOST_MS_MAX);
         while !last.lasts() && Instant::now() < end {
-            sleep(Duration::from_millis(pause / 2 + random_number() % (pause / 2 + 1))).await;
-            pause = (pause * 2).min(PULSAR_AGAIN_MS.1);
+            backoff.wait().await;
             match self.connect_again().await {
                 Ok(()) => return Ok(()),
                 Err(failed) => last = failed,

@@ -3,6 +3,7 @@
 mod admin;
 mod broker;
 mod clients;
+mod generated;
 mod sender;
 mod setup;
 mod topic;

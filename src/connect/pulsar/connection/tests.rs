@@ -81,7 +81,9 @@ async fn entries_come_whole_in_order_and_with_their_positions() {
 async fn a_dropped_wait_loses_nothing() {
     let double = topic();
     let long = "x".repeat(700_000);
-    (0..8).for_each(|n| drop(double.append(TOPIC, &Shape::default().entry(&[Message::of(format!("{n}{long}"))]))));
+    for n in 0..8 {
+        double.append(TOPIC, &Shape::default().entry(&[Message::of(format!("{n}{long}"))]));
+    }
     let mut connection = client(&double, Auth::None).connect(TOPIC).await.unwrap();
     subscribe(&mut connection, TOPIC, 1_000).await;
     let (mut found, mut dropped) = (0, 0);
@@ -118,6 +120,9 @@ async fn it_says_what_it_can_and_who_it_is() {
     double.append(TOPIC, &entry("after"));
     subscribe(&mut connection, TOPIC, 10).await;
     assert_eq!(texts(&next(&mut connection).await.unwrap().1)[0], "after");
+    // The challenge is answered with the next wait at the latest.
+    let nothing = timeout(Duration::from_millis(100), next(&mut connection));
+    assert!(nothing.await.is_err(), "there is nothing more");
     let answered = double.record().of(Type::AuthResponse).next().unwrap().command.auth_response.clone().unwrap();
     assert_eq!(answered.response.unwrap().auth_data, Some(b"b".to_vec()));
 }
