@@ -5,4 +5,5 @@ mod broker;
 mod clients;
 mod sender;
 mod setup;
+mod source;
 mod topic;
