@@ -199,19 +199,4 @@ impl Source for PulsarSource {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cut(partition: u32, name: &str) -> PartitionCut {
-        PartitionCut::beginning(partition, name, "")
-    }
-
-    #[test]
-    fn more_partitions_are_fine_and_fewer_or_others_are_not() {
-        let names: Vec<String> = ["a-0", "a-1", "a-2"].map(str::to_owned).to_vec();
-        assert_eq!(mismatch(&names, &[]), None);
-        assert_eq!(mismatch(&names, &[cut(0, "a-0"), cut(1, "a-1")]), None);
-        assert!(mismatch(&names, &[cut(1, "b-1")]).unwrap().contains("it is a-1 now"));
-        assert!(mismatch(&names, &[cut(3, "a-3")]).unwrap().contains("there are 3 partitions now"));
-    }
-}
+mod tests;

@@ -6,4 +6,5 @@ mod clients;
 mod generated;
 mod sender;
 mod setup;
+mod source;
 mod topic;

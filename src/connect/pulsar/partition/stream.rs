@@ -247,6 +247,7 @@ impl<'a> Stream<'a> {
             Ok(Some(entry)) => {
                 self.task.handover.entry(entry, bytes);
                 self.task.order.take(position);
+                self.judged = None;
                 self.task.progressed = true;
                 self.task.counts.lock().next = self.task.order.next();
                 Ok(true)
