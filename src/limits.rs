@@ -300,3 +300,59 @@ pub const COMBINE_GAIN_MIN: u64 = 16;
 pub const COMBINE_REST_EPOCHS: u32 = 16;
 
 const _: () = assert!(COMBINE_BYTES_MAX >= 16 * BATCH_WORDS * 8, "folding must be worth the trouble");
+
+// Pulsar: wire.
+
+/// The longest message of a broker that does not name one: its own default.
+pub const PULSAR_MESSAGE_BYTES: usize = 5 << 20;
+
+/// Bytes that a frame may be longer than the longest message: its command and metadata. Brokers allow the same.
+pub const PULSAR_FRAME_EXTRA_BYTES: usize = 10 << 10;
+
+/// The longest message that is believed, whatever a broker names.
+pub const PULSAR_FRAME_BYTES_MAX: usize = 64 << 20;
+
+/// The longest frame that is believed before a broker has answered CONNECT.
+pub const PULSAR_GREETING_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that a connection's buffer begins with: what one read can bring.
+pub const PULSAR_INBOX_BYTES: usize = 256 << 10;
+
+/// Bytes that a connection's buffer keeps when it is empty; a larger one had a large frame.
+pub const PULSAR_INBOX_KEPT_BYTES: usize = 1 << 20;
+
+/// The same for what is to be sent.
+pub const PULSAR_OUTBOX_KEPT_BYTES: usize = 1 << 20;
+
+/// Frames that are kept while an answer is waited for: more than a dispatch of 100 entries brings.
+pub const PULSAR_KEPT_FRAMES_MAX: usize = 1_024;
+
+/// Milliseconds for one address of a broker to take a connection.
+pub const PULSAR_ADDRESS_MS: u64 = 3_000;
+
+/// Milliseconds until a connection must be let in: addresses, TLS, CONNECT.
+pub const PULSAR_CONNECT_MS: u64 = 10_000;
+
+/// Milliseconds until a request must be answered. A broker takes 5 s to find out that an earlier consumer is gone.
+pub const PULSAR_REQUEST_MS: u64 = 15_000;
+
+/// Milliseconds of silence after which a broker is asked for a sign of life, and for which that is waited.
+pub const PULSAR_KEEP_ALIVE_MS: u64 = 10_000;
+
+/// Milliseconds for which a broker may take nothing of what is sent.
+pub const PULSAR_WRITE_MS: u64 = 10_000;
+
+/// Milliseconds until credentials must be had: a PING may come meanwhile, and brokers wait 5 s for its answer.
+pub const PULSAR_CREDENTIALS_MS: u64 = 4_000;
+
+/// Bytes of a token.
+pub const PULSAR_TOKEN_BYTES_MAX: usize = 64 << 10;
+
+/// Times that a look-up may be sent on to another broker; the Java client has the same.
+pub const PULSAR_REDIRECTS_MAX: u32 = 20;
+
+/// Milliseconds that a request to Pulsar's administration may take: making many partitions takes a while.
+pub const PULSAR_ADMIN_MS: u64 = 30_000;
+
+const _: () = assert!(PULSAR_CREDENTIALS_MS < 5_000, "a PING must be answered within 5 s");
+const _: () = assert!(PULSAR_INBOX_KEPT_BYTES >= 2 * PULSAR_INBOX_BYTES, "a usual buffer is kept");

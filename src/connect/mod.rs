@@ -4,6 +4,7 @@
 //!  files/    partitions are files, rows go into a folder, snapshots into another
 //!  generate/ entries made from a seed: a source only
 //!  memory/   the same in memory, with faults on demand, for tests
+//!  pulsar/   partitions of a topic of Apache Pulsar
 //! ```
 //! Each holds the same file names (`source`, `sink`, `store`), so knowing one is knowing all. What blocks runs on a thread
 //! behind [`outlet::ThreadOutlet`]; [`Keeper`] puts a pipeline's history behind either kind.
@@ -16,6 +17,7 @@ pub mod files;
 pub mod generate;
 pub mod memory;
 pub mod outlet;
+pub mod pulsar;
 
 pub use archive::Keeper;
 

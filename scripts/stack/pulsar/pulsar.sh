@@ -175,7 +175,7 @@ perf() { # produce|consume ARGS...
 serve() {
   # Also where this shell is killed, the broker does not stay behind.
   ! command -v setpriv > /dev/null || leash=(setpriv --pdeathsig KILL)
-  trap 'halt KILL; rm -rf "$state"' EXIT
+  trap 'halt KILL; rm -rf "$state"; rmdir "${state%/pulsar}" 2> /dev/null || true' EXIT
   local order
   start
   echo up

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{Ended, Running, files, minuet};
 
-/// A pipeline on files: what it reads, and the folders it writes.
+/// A pipeline: what it reads, and the folders it writes.
 #[derive(Clone, Debug)]
 pub(crate) struct Pipeline {
     pub(crate) dataflow: PathBuf,
@@ -16,7 +16,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline that reads `source` (a glob) and writes below `place`.
+    /// A pipeline that reads `source` (a glob of files, or an address) and writes below `place`.
     pub(crate) fn new(dataflow: &Path, source: impl Into<String>, place: &Path) -> Self {
         Pipeline {
             dataflow: dataflow.to_owned(),
@@ -32,7 +32,7 @@ impl Pipeline {
         command
             .arg(&self.dataflow)
             .arg("--source")
-            .arg(format!("files:{}", self.source))
+            .arg(self.place())
             .arg("--sink")
             .arg(format!("files:{}", self.out.display()))
             .arg("--state")
@@ -41,6 +41,11 @@ impl Pipeline {
             .arg(workers.to_string())
             .arg("--json");
         command
+    }
+
+    /// What it reads, as `--source` is told.
+    fn place(&self) -> String {
+        if self.source.contains("://") { self.source.clone() } else { format!("files:{}", self.source) }
     }
 
     /// Starts it.

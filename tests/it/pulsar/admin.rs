@@ -47,7 +47,8 @@ impl Broker {
             "{method} /admin/v2/{path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{token}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let mut socket = TcpStream::connect(("127.0.0.1", self.web_port())).expect("the broker's administration listens");
+        let mut socket =
+            TcpStream::connect(("127.0.0.1", self.web_port())).expect("the broker's administration listens");
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();

@@ -4,4 +4,5 @@ mod admin;
 mod broker;
 mod clients;
 mod sender;
+mod setup;
 mod topic;

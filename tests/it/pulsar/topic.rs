@@ -95,10 +95,15 @@ impl<'a> Topic<'a> {
         self.broker.admin("POST", &format!("schemas/{}/schema", self.name), Some(&entry));
     }
 
-    /// Messages that a cursor of a partition has not passed.
+    /// Entries that a cursor of a partition has not passed.
     pub(super) fn backlog(&self, partition: usize, subscription: &str) -> u64 {
-        let stats = self.broker.admin("GET", &format!("{}/stats", self.log_path(partition)), None).json();
-        stats["subscriptions"][subscription]["msgBacklog"].as_u64().expect("a subscription has a backlog")
+        let backlog = &self.stats(partition)["subscriptions"][subscription]["msgBacklog"];
+        backlog.as_u64().expect("a subscription has a backlog")
+    }
+
+    /// Messages that a partition was sent since the broker loaded it.
+    pub(super) fn received(&self, partition: usize) -> u64 {
+        self.stats(partition)["msgInCounter"].as_u64().expect("a partition counts")
     }
 
     /// The last position (ledger, entry) that a cursor of a partition has passed; the entry is -1 before the first.
@@ -113,6 +118,10 @@ impl<'a> Topic<'a> {
         let internal = self.internal(partition);
         let ledgers = internal["ledgers"].as_array().expect("a topic has ledgers");
         ledgers.iter().map(|ledger| ledger["ledgerId"].as_i64().expect("ledgers are numbered")).collect()
+    }
+
+    fn stats(&self, partition: usize) -> Value {
+        self.broker.admin("GET", &format!("{}/stats", self.log_path(partition)), None).json()
     }
 
     fn internal(&self, partition: usize) -> Value {

@@ -1,0 +1,232 @@
+//! TLS and who we say we are. Secrets come from files or from the caller, and never reach a log.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pulsar::authentication::Authentication;
+use pulsar::authentication::oauth2::{OAuth2Authentication, OAuth2Params};
+use pulsar::error::AuthenticationError;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::failed::{Cause, Failed};
+use crate::error::{Error, Result};
+use crate::limits::{PULSAR_CREDENTIALS_MS, PULSAR_TOKEN_BYTES_MAX};
+
+/// A text that is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Secret(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// How a broker knows that we may read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// It does not ask.
+    #[default]
+    None,
+    /// A token in a file, read again on each connect and each challenge.
+    TokenFile(PathBuf),
+    /// A token.
+    Token(Secret),
+    /// OAuth2 client credentials.
+    OAuth2 {
+        /// Who gives tokens; its discovery document names the endpoint.
+        issuer: String,
+        /// For whom the token is.
+        audience: Option<String>,
+        /// What it is to allow.
+        scope: Option<String>,
+        /// A JSON file with `client_id` and `client_secret`.
+        credentials: PathBuf,
+    },
+}
+
+/// Who we are, and whom we believe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Security {
+    /// What we say.
+    pub auth: Auth,
+    /// A PEM file of the roots to believe; the system's unless given.
+    pub roots: Option<PathBuf>,
+    /// PEM files of our certificate with its chain, and of its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl Security {
+    /// What makes TLS connections.
+    pub(super) fn connector(&self) -> Result<TlsConnector> {
+        // Given explicitly: a crate that brings another provider must not decide which one is the process's.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let wrong = |error: rustls::Error| Error::configuration(format!("setting up TLS: {error}"));
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(wrong)?
+            .with_root_certificates(self.root_store()?);
+        let config = match &self.client {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(|error| {
+                    let (certificate, key) = (certificate.display(), key.display());
+                    Error::configuration(format!("using the client certificate {certificate} with {key}: {error}"))
+                })?
+            }
+        };
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    fn root_store(&self) -> Result<RootCertStore> {
+        let mut store = RootCertStore::empty();
+        match &self.roots {
+            Some(path) => {
+                for certificate in certificates(path)? {
+                    store.add(certificate).map_err(|error| {
+                        Error::configuration(format!("believing the roots in {}: {error}", path.display()))
+                    })?;
+                }
+            }
+            None => {
+                let found = rustls_native_certs::load_native_certs();
+                let (good, _) = store.add_parsable_certificates(found.certs);
+                if good == 0 {
+                    let why = found.errors.first().map_or("there are none".to_owned(), ToString::to_string);
+                    return Err(Error::configuration(format!(
+                        "loading the system's root certificates: {why}; give a PEM file of roots"
+                    )));
+                }
+            }
+        }
+        Ok(store)
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let wrong = |why: String| Error::configuration(format!("reading the certificates in {}: {why}", path.display()));
+    let found = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
+    let all: Vec<_> = found.collect::<std::result::Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
+    if all.is_empty() { Err(wrong("found none; allowed is PEM".to_owned())) } else { Ok(all) }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| {
+        Error::configuration(format!("reading the key in {}: {error}; allowed is PEM", path.display()))
+    })
+}
+
+/// What is said in CONNECT and in answer to a challenge; cheap to clone.
+#[derive(Clone)]
+pub(super) enum Credentials {
+    None,
+    TokenFile(PathBuf),
+    Token(Secret),
+    OAuth2(Arc<Mutex<OAuth2>>),
+}
+
+/// The crate's client for OAuth2, which keeps its token until it is about to expire.
+pub(super) struct OAuth2 {
+    client: Box<dyn Authentication>,
+    begun: bool,
+}
+
+impl Credentials {
+    pub(super) fn new(auth: &Auth) -> Result<Self> {
+        Ok(match auth {
+            Auth::None => Credentials::None,
+            Auth::TokenFile(path) => Credentials::TokenFile(path.clone()),
+            Auth::Token(secret) => Credentials::Token(secret.clone()),
+            Auth::OAuth2 { issuer, audience, scope, credentials } => {
+                let params = OAuth2Params {
+                    issuer_url: issuer.clone(),
+                    credentials_url: file_url(credentials)?,
+                    audience: audience.clone(),
+                    scope: scope.clone(),
+                };
+                let client = OAuth2Authentication::client_credentials(params);
+                Credentials::OAuth2(Arc::new(Mutex::new(OAuth2 { client, begun: false })))
+            }
+        })
+    }
+
+    /// The method's name on the wire; none where the broker does not ask.
+    pub(super) fn method(&self) -> Option<&'static str> {
+        (!matches!(self, Credentials::None)).then_some("token")
+    }
+
+    /// Fresh credentials; none where the broker does not ask.
+    pub(super) async fn data(&self) -> std::result::Result<Option<Vec<u8>>, Failed> {
+        let limit = Duration::from_millis(PULSAR_CREDENTIALS_MS);
+        let got = timeout(limit, async {
+            match self {
+                Credentials::None => Ok(None),
+                Credentials::Token(secret) => Ok(Some(secret.0.clone().into_bytes())),
+                Credentials::TokenFile(path) => read_token(path.clone()).await.map(Some),
+                Credentials::OAuth2(oauth2) => oauth2.lock().await.token().await.map(Some),
+            }
+        });
+        got.await.unwrap_or_else(|_| {
+            Err(Failed::new(Cause::TimedOut, format!("getting credentials: nothing in {PULSAR_CREDENTIALS_MS} ms")))
+        })
+    }
+}
+
+impl OAuth2 {
+    async fn token(&mut self) -> std::result::Result<Vec<u8>, Failed> {
+        if !self.begun {
+            self.client.initialize().await.map_err(|error| Failed::new(Cause::Credentials, error.to_string()))?;
+            self.begun = true;
+        }
+        self.client.auth_data().await.map_err(|error| match error {
+            AuthenticationError::Retriable(words) => Failed::new(Cause::Unreachable, words),
+            AuthenticationError::Custom(words) => Failed::new(Cause::Credentials, words),
+        })
+    }
+}
+
+async fn read_token(path: PathBuf) -> std::result::Result<Vec<u8>, Failed> {
+    let failed = |why: String| Failed::new(Cause::Credentials, why);
+    let read = tokio::task::spawn_blocking(move || {
+        let place = path.display();
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("reading the token in {place}: {error}"))?;
+        let token = text.trim();
+        let fits = (1..=PULSAR_TOKEN_BYTES_MAX).contains(&token.len());
+        let length = token.len();
+        fits.then(|| token.as_bytes().to_vec()).ok_or(format!(
+            "reading the token in {place}: found {length} bytes; allowed are 1 to {PULSAR_TOKEN_BYTES_MAX}"
+        ))
+    });
+    match read.await {
+        Ok(token) => token.map_err(failed),
+        Err(_) => Err(failed("reading the token: the reading thread ended".to_owned())),
+    }
+}
+
+/// A file as the URL that the crate wants. It opens the URL's path as it is written, so nothing in it may need escaping.
+fn file_url(path: &Path) -> Result<String> {
+    let whole = std::fs::canonicalize(path)
+        .map_err(|error| Error::configuration(format!("finding the OAuth2 credentials {}: {error}", path.display())))?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~".contains(c);
+    match whole.to_str().filter(|text| text.chars().all(plain)) {
+        Some(text) => Ok(format!("file://{text}")),
+        None => Err(Error::configuration(format!(
+            "the path of the OAuth2 credentials, {}, must be of letters, digits and /._-~ only",
+            whole.display()
+        ))),
+    }
+}
