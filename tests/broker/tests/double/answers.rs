@@ -5,30 +5,31 @@ use std::time::Duration;
 use pulsar_double::proto::{CommandGetSchema, CommandPartitionedTopicMetadata, CommandPing, ServerError};
 use pulsar_double::{Position, Settings, Type, command};
 
-use crate::client::{Client, SUB, TOPIC, ack, connect, double, fill, flow, subscribe, subscribe_to};
+use crate::setting::{SUB, TOPIC, connected, consumer, dial, double, fill};
+use pulsar_double::client::{ack, connect, flow, look_up, subscribe};
 
 #[test]
 fn nothing_is_served_before_it_is_looked_up() {
     let (double, positions) = double(Settings::default(), 3, 1);
-    let mut client = Client::connect(&double);
+    let mut client = connected(&double);
     assert_eq!(client.subscribe(1), Err(ServerError::ServiceNotReady));
-    let found = client.look_up(TOPIC).lookup_topic_response.unwrap();
+    let found = client.look_up();
     assert_eq!((found.response, found.broker_service_url), (Some(1), Some(double.url())));
     client.subscribe(1).unwrap();
     client.flow(100);
     assert_eq!(client.positions(), positions);
     double.restart();
     assert_eq!(client.expect_end(), "closed");
-    let mut client = Client::connect(&double);
+    let mut client = connected(&double);
     assert_eq!(client.subscribe(1), Err(ServerError::ServiceNotReady), "after a start, again");
 }
 
 #[test]
 fn a_flow_before_success_is_lost() {
     let (double, _) = double(Settings::default(), 3, 1);
-    let mut client = Client::connect(&double);
-    client.look_up(TOPIC);
-    client.send(&[flow(100), subscribe(1)]);
+    let mut client = connected(&double);
+    client.look_up();
+    client.send(&[flow(100), subscribe(TOPIC, SUB, 1)]);
     assert!(client.answer().unwrap().success.is_some());
     assert_eq!(client.positions(), [], "that FLOW was for nobody");
 }
@@ -36,7 +37,7 @@ fn a_flow_before_success_is_lost() {
 #[test]
 fn permits_count_messages_and_the_first_dispatch_counts_entries() {
     let (double, positions) = double(Settings::default(), 250, 50);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.flow(7);
     assert_eq!(client.positions(), positions[..7]);
     client.flow(343);
@@ -50,7 +51,7 @@ fn permits_count_messages_and_the_first_dispatch_counts_entries() {
 fn a_dispatch_ends_at_its_bytes() {
     let settings = Settings { dispatch_bytes: 1000, ..Settings::default() };
     let (double, positions) = double(settings, 300, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.flow(300);
     assert_eq!(client.positions(), positions);
     assert!(double.record().waiting_bytes_max < 3000, "{}", double.record().waiting_bytes_max);
@@ -59,10 +60,10 @@ fn a_dispatch_ends_at_its_bytes() {
 #[test]
 fn who_says_nonsense_is_closed_without_a_word() {
     let (double, _) = double(Settings::default(), 1, 1);
-    let mut early = Client::dial(&double);
-    early.send(&[subscribe(1)]);
+    let mut early = dial(&double);
+    early.send(&[subscribe(TOPIC, SUB, 1)]);
     assert_eq!(early.expect_end(), "closed");
-    let mut large = Client::connect(&double);
+    let mut large = connected(&double);
     large.send_bytes(&(6 * 1024 * 1024_u32).to_be_bytes());
     assert_eq!(large.expect_end(), "closed");
 }
@@ -71,11 +72,19 @@ fn who_says_nonsense_is_closed_without_a_word() {
 fn unknown_topics_and_consumers_get_the_errors_of_the_broker() {
     let (double, _) = double(Settings::default(), 1, 1);
     double.create_topic("persistent://public/default/p", 2);
-    let mut client = Client::connect(&double);
-    assert!(client.look_up("persistent://public/default/nope").lookup_topic_response.unwrap().error.is_none());
+    let mut client = connected(&double);
+    assert!(
+        client
+            .ask(&look_up("persistent://public/default/nope"))
+            .unwrap()
+            .lookup_topic_response
+            .unwrap()
+            .error
+            .is_none()
+    );
     for topic in ["nope", "p", "p-partition-2"] {
         let topic = format!("persistent://public/default/{topic}");
-        let error = client.ask(&subscribe_to(&topic, 1)).unwrap().error.unwrap().error;
+        let error = client.ask(&subscribe(&topic, SUB, 1)).unwrap().error.unwrap().error;
         assert_eq!(error, ServerError::TopicNotFound as i32, "{topic}");
     }
     client.send(&[ack(Position::new(11, 0)), flow(5)]);
@@ -89,7 +98,7 @@ fn partitions_are_counted() {
     let (double, _) = double(Settings::default(), 1, 1);
     double.create_topic("persistent://public/default/p", 2);
     double.create_topic("persistent://public/default/p", 3);
-    let mut client = Client::connect(&double);
+    let mut client = connected(&double);
     let mut count = |topic: &str| {
         let asked = CommandPartitionedTopicMetadata { topic: topic.to_owned(), request_id: 2, ..Default::default() };
         let asked = command(Type::PartitionedMetadata, |made| made.partition_metadata = Some(asked));
@@ -110,7 +119,7 @@ fn schemas_are_had_by_version() {
     assert_eq!(double.register_schema(TOPIC, 4, "{\"a\":1}"), first, "the same is not registered twice");
     assert_eq!(second, 1_u64.to_be_bytes());
     double.forget_schema(TOPIC, 0);
-    let mut client = Client::connect(&double);
+    let mut client = connected(&double);
     let mut get = |version: Option<Vec<u8>>| {
         let asked = CommandGetSchema { request_id: 1, topic: TOPIC.to_owned(), schema_version: version };
         let asked = command(Type::GetSchema, |made| made.get_schema = Some(asked));
@@ -127,7 +136,7 @@ fn schemas_are_had_by_version() {
 #[test]
 fn pings_go_both_ways_and_pongs_are_timed() {
     let (double, _) = double(Settings::default(), 1, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     assert!(client.ask(&command(Type::Ping, |made| made.ping = Some(CommandPing {}))).unwrap().pong.is_some());
     double.ping();
     assert_eq!(client.receive(Duration::from_millis(100)).unwrap_err(), "silence");
@@ -139,7 +148,7 @@ fn pings_go_both_ways_and_pongs_are_timed() {
 fn a_silent_client_is_dropped_after_two_periods() {
     let settings = Settings { keep_alive: Duration::from_millis(200), ..Settings::default() };
     let (double, _) = double(settings, 1, 1);
-    let (mut polite, mut rude) = (Client::consumer(&double), Client::connect(&double));
+    let (mut polite, mut rude) = (consumer(&double), connected(&double));
     rude.polite = false;
     assert_eq!(polite.receive(Duration::from_millis(900)).unwrap_err(), "silence");
     assert_eq!(rude.expect_end(), "closed");
@@ -149,11 +158,11 @@ fn a_silent_client_is_dropped_after_two_periods() {
 #[test]
 fn a_token_is_asked_for_at_the_beginning_and_by_challenge() {
     let (double, _) = double(Settings { token: Some("a".to_owned()), ..Settings::default() }, 1, 1);
-    let mut stranger = Client::dial(&double);
+    let mut stranger = dial(&double);
     let refusal = stranger.ask(&connect(Some("b"))).unwrap().error.unwrap();
     assert_eq!(refusal.error, ServerError::AuthenticationError as i32);
     assert_eq!(stranger.expect_end(), "closed");
-    let mut friend = Client::dial(&double);
+    let mut friend = dial(&double);
     assert!(friend.ask(&connect(Some("a"))).unwrap().connected.is_some());
     double.set_token(Some("c"));
     double.challenge();
@@ -166,7 +175,7 @@ fn a_token_is_asked_for_at_the_beginning_and_by_challenge() {
 #[test]
 fn all_is_recorded_in_order_and_by_read() {
     let (double, positions) = double(Settings::default(), 5, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.send(&[ack(positions[1]), flow(10)]);
     assert!(client.answer().unwrap().ack_response.is_some(), "the receipt comes before what follows it");
     assert_eq!(client.positions(), positions[2..]);

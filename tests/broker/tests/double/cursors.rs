@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use pulsar_double::{Message, Position, Settings, Shape};
 
-use crate::client::{Client, SUB, TOPIC, ack, double, fill, flow};
+use crate::setting::{SUB, TOPIC, consumer, double, fill};
+use pulsar_double::client::{ack, flow};
 
 /// What a new consumer is given.
 fn read_all(double: &pulsar_double::Double) -> Vec<Position> {
-    let mut client = Client::consumer(double);
+    let mut client = consumer(double);
     client.flow(1000);
     client.positions()
 }
@@ -17,7 +18,7 @@ fn read_all(double: &pulsar_double::Double) -> Vec<Position> {
 #[test]
 fn an_ack_seeks_forward_and_only_forward() {
     let (double, positions) = double(Settings::default(), 60, 5);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.acknowledge(positions[50]);
     client.acknowledge(positions[20]);
     assert_eq!(double.mark_delete(TOPIC, SUB), Some(positions[50]), "backward is ignored");
@@ -36,7 +37,7 @@ fn an_ack_seeks_forward_and_only_forward() {
 #[test]
 fn an_ack_behind_a_flow_does_not_take_back_what_is_on_its_way() {
     let (double, positions) = double(Settings::default(), 600, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.send(&[flow(300), ack(positions[500])]);
     let mut got = Vec::new();
     while let Ok((command, _)) = client.receive(Duration::from_millis(150)) {
@@ -50,12 +51,11 @@ fn an_ack_behind_a_flow_does_not_take_back_what_is_on_its_way() {
 #[test]
 fn a_seek_is_inclusive_and_sends_the_consumer_away() {
     let (double, positions) = double(Settings::default(), 60, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.acknowledge(positions[50]);
     let ledger = positions[0].ledger;
     for (to, first) in [((ledger, 40), 40), ((ledger - 1, 3), 0), ((ledger, 900), 60), ((ledger + 5, 0), 60)] {
         client.seek(Some(Position::new(to.0, to.1)), None);
-        client.subscribe(1).unwrap();
         client.flow(1000);
         assert_eq!(client.positions(), positions[first..], "{to:?}");
     }
@@ -67,10 +67,9 @@ fn a_seek_by_time_begins_with_what_was_published_then() {
     let shape = |publish_time| Shape { publish_time, ..Shape::single() };
     let positions: Vec<Position> =
         [100, 200, 300].map(|time| double.append(TOPIC, &shape(time).entry(&[Message::of("x")]))).to_vec();
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     for (time, first) in [(200, 1), (201, 2), (1, 0), (999, 3)] {
         client.seek(None, Some(time));
-        client.subscribe(1).unwrap();
         client.flow(1000);
         assert_eq!(client.positions(), positions[first..], "{time}");
     }
@@ -79,7 +78,7 @@ fn a_seek_by_time_begins_with_what_was_published_then() {
 #[test]
 fn the_last_message_is_told_with_the_cursor() {
     let (double, _) = double(Settings::default(), 0, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     let last = client.last_message_id().last_message_id;
     assert_eq!((last.ledger_id, last.entry_id), (u64::MAX, u64::MAX), "never written");
     let positions = fill(&double, 3, 5);
@@ -99,11 +98,10 @@ fn ledgers_roll_and_those_that_are_read_go() {
     let ledgers: Vec<i64> = positions.iter().map(|position| position.ledger).collect();
     assert!(ledgers.windows(2).all(|two| two[0] <= two[1]) && ledgers[94] > ledgers[0] + 3);
     assert_eq!(positions[20].entry, 0);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.acknowledge(positions[45]);
     double.trim(TOPIC);
     client.seek(Some(positions[3]), None);
-    client.subscribe(1).unwrap();
     client.flow(1000);
     assert_eq!(client.positions(), positions[40..], "a seek to what is gone begins with what is left");
 }
@@ -119,11 +117,11 @@ fn without_a_cursor_full_ledgers_go_at_once() {
 #[test]
 fn all_read_and_unloaded_there_is_no_last_message() {
     let (double, positions) = double(Settings::default(), 3, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.acknowledge(positions[2]);
     double.unload(TOPIC);
     client.expect_dismissal();
-    client.look_up(TOPIC);
+    client.look_up();
     client.subscribe(1).unwrap();
     let answer = client.last_message_id();
     assert_eq!(answer.last_message_id.ledger_id, u64::MAX);
@@ -137,13 +135,13 @@ fn all_read_and_unloaded_there_is_no_last_message() {
 #[test]
 fn an_unload_redelivers_from_the_cursor() {
     let (double, positions) = double(Settings::default(), 30, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.acknowledge(positions[9]);
     client.flow(1000);
     assert_eq!(client.positions(), positions[10..]);
     double.unload(TOPIC);
     client.expect_dismissal();
-    client.look_up(TOPIC);
+    client.look_up();
     client.subscribe(1).unwrap();
     client.flow(1000);
     assert_eq!(client.positions(), positions[10..]);
@@ -153,17 +151,17 @@ fn an_unload_redelivers_from_the_cursor() {
 fn a_crash_forgets_the_acks_of_the_last_period() {
     let (double, positions) =
         double(Settings { cursor_period: Duration::from_millis(400), ..Settings::default() }, 9, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.acknowledge(positions[1]);
     client.acknowledge(positions[5]);
     double.crash();
     assert_eq!(read_all(&double), positions[2..], "one of two in a row is kept");
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     sleep(Duration::from_millis(450));
     client.acknowledge(positions[6]);
     double.crash();
     assert_eq!(read_all(&double), positions[7..]);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.acknowledge(positions[7]);
     double.restart();
     assert_eq!(read_all(&double), positions[8..], "an orderly end keeps all");

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use pulsar_double::proto::{CommandPing, ServerError};
 use pulsar_double::{ALWAYS, Babble, Damage, Double, Fault, Message, Position, Reply, Settings, Shape, Type, command};
 
-use crate::client::{Client, SUB, TOPIC, ack, connect, double, flow, look_up, subscribe};
+use crate::setting::{SUB, TOPIC, connected, consumer, dial, double};
+use pulsar_double::client::{Client, ack, connect, flow, look_up, subscribe};
 
 /// A client that has been given entries with one fault among them.
 fn read_with(damage: Damage, times: u32) -> (Double, Client, Vec<Position>) {
     let (double, positions) = double(Settings::default(), 6, 1);
     double.plan(Some(TOPIC), Fault::Entry(Some(positions[2]), damage), times);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.flow(100);
     (double, client, positions)
 }
@@ -38,7 +39,7 @@ fn a_checksum_is_wrong_once_or_for_ever() {
         assert_eq!(got.len(), 6);
         assert_eq!(got[2].1 != good, wrong);
         drop(client);
-        client = Client::consumer(&double);
+        client = consumer(&double);
         client.flow(100);
     }
     let fault = Fault::Entry(Some(positions[2]), Damage::Checksum);
@@ -75,7 +76,7 @@ fn a_topic_is_unloaded_at_any_entry() {
     }
     client.expect_dismissal();
     assert_eq!(client.subscribe(1), Err(ServerError::ServiceNotReady));
-    client.look_up(TOPIC);
+    client.look_up();
     client.subscribe(1).unwrap();
     client.flow(100);
     assert_eq!(client.positions(), positions);
@@ -86,10 +87,10 @@ fn babble_is_no_answer() {
     for babble in [Babble::Http, Babble::Length(u32::MAX), Babble::Overlong, Babble::Noise, Babble::Length(3)] {
         let (double, _) = double(Settings::default(), 1, 1);
         double.plan(None, Fault::Answer(Type::Connect, Reply::Babble(babble)), 1);
-        let mut client = Client::dial(&double);
+        let mut client = dial(&double);
         let error = client.ask(&connect(None)).unwrap_err();
         assert!(error != "silence" && error != "closed", "{babble:?}: {error}");
-        let mut client = Client::consumer(&double);
+        let mut client = consumer(&double);
         double.babble(babble);
         client.flow(1);
         let mut ends = client.receive(Duration::from_secs(2));
@@ -112,21 +113,21 @@ fn requests_are_refused_so_many_times() {
     let refused = |kind, error| Fault::Answer(kind, Reply::Error(error));
     double.plan(Some(TOPIC), refused(Type::Subscribe, ServerError::MetadataError), 2);
     double.plan(None, refused(Type::Lookup, ServerError::ServiceNotReady), 1);
-    let mut client = Client::connect(&double);
-    let found = client.look_up(TOPIC).lookup_topic_response.unwrap();
+    let mut client = connected(&double);
+    let found = client.look_up();
     assert_eq!((found.response, found.error), (Some(2), Some(ServerError::ServiceNotReady as i32)));
-    client.look_up(TOPIC);
+    client.look_up();
     assert_eq!(client.subscribe(1), Err(ServerError::MetadataError));
     assert_eq!(client.subscribe(1), Err(ServerError::MetadataError));
     client.subscribe(1).unwrap();
     double.plan(None, refused(Type::Connect, ServerError::AuthorizationError), ALWAYS);
     for _ in 0..3 {
-        let mut client = Client::dial(&double);
+        let mut client = dial(&double);
         assert!(client.ask(&connect(None)).unwrap().error.is_some());
         assert_eq!(client.expect_end(), "closed");
     }
     double.heal();
-    Client::connect(&double);
+    connected(&double);
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn look_ups_lead_in_circles_and_elsewhere() {
     let (double, _) = double(Settings::default(), 1, 1);
     double.plan(None, Fault::Redirected(None), 2);
     double.plan(None, Fault::Proxied("pulsar://inside:1".to_owned()), 1);
-    let mut client = Client::connect(&double);
+    let mut client = connected(&double);
     let mut ask = || {
         let found = client.ask(&look_up(TOPIC)).unwrap().lookup_topic_response.unwrap();
         (found.response.unwrap(), found.broker_service_url.unwrap(), found.proxy_through_service_url.unwrap())
@@ -150,7 +151,7 @@ fn acknowledgements_are_lost_or_their_receipts() {
     let (double, positions) = double(Settings::default(), 6, 1);
     double.plan(None, Fault::Swallowed(Type::Ack), 1);
     double.plan(None, Fault::Answer(Type::Ack, Reply::Nothing), 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     let silence = |client: &mut Client| client.receive(Duration::from_millis(100)).unwrap_err() == "silence";
     client.send(&[ack(positions[1])]);
     assert!(silence(&mut client));
@@ -166,13 +167,13 @@ fn answers_come_late_cut_or_not_at_all() {
     let (double, _) = double(Settings::default(), 1, 1);
     double.plan(None, Fault::Answer(Type::Lookup, Reply::Late(Duration::from_millis(300))), 1);
     double.plan(None, Fault::Answer(Type::Subscribe, Reply::Cut), 1);
-    let mut client = Client::connect(&double);
+    let mut client = connected(&double);
     let begun = Instant::now();
-    client.look_up(TOPIC);
+    client.look_up();
     assert!(begun.elapsed() >= Duration::from_millis(290));
-    assert_eq!(client.ask(&subscribe(1)).unwrap_err(), "closed");
+    assert_eq!(client.ask(&subscribe(TOPIC, SUB, 1)).unwrap_err(), "closed");
     double.plan(None, Fault::Answer(Type::Lookup, Reply::Closed), 1);
-    let mut client = Client::connect(&double);
+    let mut client = connected(&double);
     assert_eq!(client.ask(&look_up(TOPIC)).unwrap_err(), "closed");
 }
 
@@ -180,14 +181,14 @@ fn answers_come_late_cut_or_not_at_all() {
 fn a_subscription_is_silent_and_a_cursor_falls_back() {
     let (double, positions) = double(Settings::default(), 6, 1);
     double.plan(Some(TOPIC), Fault::Silence, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.flow(100);
     assert_eq!(client.positions(), []);
     assert_eq!(client.last_message_id().last_message_id.entry_id, 5, "with a backlog");
     client.acknowledge(positions[4]);
     drop(client);
     double.plan(Some(TOPIC), Fault::Cursor(positions[1]), 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.flow(100);
     assert_eq!(client.positions(), positions[2..]);
 }
@@ -195,7 +196,7 @@ fn a_subscription_is_silent_and_a_cursor_falls_back() {
 #[test]
 fn the_port_is_closed_and_opened_again() {
     let (double, positions) = double(Settings::default(), 2, 1);
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     double.refuse_connections();
     double.disconnect();
     assert_eq!(client.expect_end(), "closed");
@@ -205,7 +206,7 @@ fn the_port_is_closed_and_opened_again() {
     while TcpStream::connect(("127.0.0.1", double.port())).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
-    let mut client = Client::consumer(&double);
+    let mut client = consumer(&double);
     client.send(&[flow(9)]);
     assert_eq!(client.positions(), positions);
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use pulsar_double::proto::ServerError;
 use pulsar_double::{Settings, Type};
 
-use crate::client::{Client, SUB, TOPIC, double, subscribe};
+use crate::setting::{SUB, TOPIC, connected, consumer, double};
+use pulsar_double::client::subscribe;
 
 fn quick() -> Settings {
     Settings { liveness: Duration::from_millis(400), ..Settings::default() }
@@ -14,9 +15,9 @@ fn quick() -> Settings {
 #[test]
 fn a_holder_who_answers_keeps_the_subscription() {
     let (double, _) = double(quick(), 1, 1);
-    let mut holder = Client::consumer(&double);
-    let mut other = Client::connect(&double);
-    other.send(&[subscribe(2)]);
+    let mut holder = consumer(&double);
+    let mut other = connected(&double);
+    other.send(&[subscribe(TOPIC, SUB, 2)]);
     assert_eq!(holder.receive(Duration::from_millis(100)).unwrap_err(), "silence");
     assert_eq!(other.answer().unwrap().error.unwrap().error, ServerError::ConsumerBusy as i32);
     assert_eq!(holder.subscribe(1), Ok(()), "the same one again");
@@ -26,8 +27,8 @@ fn a_holder_who_answers_keeps_the_subscription() {
 #[test]
 fn a_holder_who_is_silent_loses_its_connection() {
     let (double, positions) = double(quick(), 3, 1);
-    let mut holder = Client::consumer(&double);
-    let mut other = Client::connect(&double);
+    let mut holder = consumer(&double);
+    let mut other = connected(&double);
     let begun = Instant::now();
     other.subscribe(1).unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(390));
@@ -39,11 +40,11 @@ fn a_holder_who_is_silent_loses_its_connection() {
 #[test]
 fn a_half_open_holder_loses_it_and_is_not_told() {
     let (double, positions) = double(quick(), 3, 1);
-    let mut holder = Client::consumer(&double);
+    let mut holder = consumer(&double);
     double.half_open();
     holder.flow(10);
     assert_eq!(holder.positions(), [], "nothing is read, nothing sent");
-    let mut other = Client::consumer(&double);
+    let mut other = consumer(&double);
     other.flow(10);
     assert_eq!(other.positions(), positions);
     assert_eq!(holder.receive(Duration::from_millis(100)).unwrap_err(), "silence", "its socket is open still");
@@ -52,9 +53,9 @@ fn a_half_open_holder_loses_it_and_is_not_told() {
 #[test]
 fn a_dead_holder_is_gone_at_once() {
     let (double, _) = double(Settings::default(), 1, 1);
-    drop(Client::consumer(&double));
+    drop(consumer(&double));
     let begun = Instant::now();
-    Client::consumer(&double);
+    consumer(&double);
     assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
@@ -62,8 +63,8 @@ fn a_dead_holder_is_gone_at_once() {
 fn a_stranger_holds_as_long_as_he_likes() {
     let (double, _) = double(Settings::default(), 1, 1);
     double.hold(TOPIC, SUB);
-    let mut client = Client::connect(&double);
-    client.look_up(TOPIC);
+    let mut client = connected(&double);
+    client.look_up();
     for _ in 0..3 {
         assert_eq!(client.subscribe(1), Err(ServerError::ConsumerBusy));
     }

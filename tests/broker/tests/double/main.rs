@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
-mod client;
 mod cursors;
 mod faults;
 mod holders;
 mod producing;
+mod setting;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use pulsar_double::proto::{BaseCommand, CommandProducer, CommandSend, Schema, ServerError};
 use pulsar_double::{Codec, Double, Fault, Message, Reply, Settings, Shape, Type, command};
 
-use crate::client::{Client, TOPIC, double};
+use crate::setting::{TOPIC, connected, consumer, double};
+use pulsar_double::client::Client;
 
 fn producer(name: Option<&str>) -> BaseCommand {
     let schema = Schema { name: "x".to_owned(), schema_data: b"{}".to_vec(), r#type: 4, properties: Vec::new() };
@@ -26,8 +27,8 @@ fn send(sequence_id: u64) -> BaseCommand {
 }
 
 fn open(double: &Double) -> Client {
-    let mut client = Client::connect(double);
-    client.look_up(TOPIC);
+    let mut client = connected(double);
+    client.look_up();
     let success = client.ask(&producer(Some("p"))).unwrap().producer_success.unwrap();
     assert_eq!((success.producer_name.as_str(), success.schema_version), ("p", Some(vec![0; 8])));
     client
@@ -45,7 +46,7 @@ fn what_is_sent_is_there_to_be_read_with_its_bytes() {
         let receipt = client.answer().unwrap().send_receipt.unwrap();
         assert_eq!((receipt.sequence_id, receipt.message_id.unwrap().entry_id), (n as u64, n as u64));
     }
-    let mut reader = Client::consumer(&double);
+    let mut reader = consumer(&double);
     reader.flow(100);
     let got: Vec<Vec<u8>> = reader.messages().into_iter().map(|(_, payload)| payload).collect();
     assert_eq!(got, entries);
@@ -55,7 +56,7 @@ fn what_is_sent_is_there_to_be_read_with_its_bytes() {
 #[test]
 fn a_producer_is_refused_where_the_broker_would() {
     let (double, _) = double(Settings::default(), 0, 1);
-    let mut client = Client::connect(&double);
+    let mut client = connected(&double);
     let error = |answer: BaseCommand| answer.error.unwrap().error;
     assert_eq!(error(client.ask(&producer(None)).unwrap()), ServerError::ServiceNotReady as i32);
     let mut holder = open(&double);
@@ -79,7 +80,7 @@ fn a_receipt_can_be_lost_and_a_send_refused() {
     assert_eq!(client.receive(Duration::from_millis(100)).unwrap_err(), "silence");
     client.send_with(&send(1), &entry);
     assert_eq!(client.answer().unwrap().send_error.unwrap().sequence_id, 1);
-    let mut reader = Client::consumer(&double);
+    let mut reader = consumer(&double);
     reader.flow(100);
     assert_eq!(reader.positions().len(), 1, "the one without a receipt is there, the refused one is not");
 }
