@@ -3,6 +3,7 @@
 mod admin;
 mod broker;
 mod clients;
+mod double;
 mod sender;
 mod setup;
 mod topic;
