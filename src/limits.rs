@@ -372,6 +372,9 @@ pub const GENERATED_TICK_MS: u64 = 5;
 /// Bytes that a process holds of what brokers have sent unless `--memory` says otherwise.
 pub const PULSAR_MEMORY_DEFAULT: usize = 256 << 20;
 
+/// Milliseconds between two lines of the log about a partition.
+pub const TOPIC_REPORT_MS: u64 = 10_000;
+
 /// Threads that share the connections of a process: one is enough for a million messages a second in large entries.
 pub const PULSAR_THREADS: usize = 2;
 

@@ -5,6 +5,7 @@ mod demo;
 mod generate;
 mod launch;
 mod place;
+mod report;
 mod run;
 mod security;
 mod shape;

@@ -4,6 +4,7 @@ mod admin;
 mod broker;
 mod clients;
 mod generated;
+mod double;
 mod sender;
 mod setup;
 mod source;
