@@ -3,8 +3,8 @@
 mod admin;
 mod broker;
 mod clients;
-mod generated;
 mod double;
+mod generated;
 mod sender;
 mod setup;
 mod source;
