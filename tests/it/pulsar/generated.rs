@@ -13,6 +13,7 @@ use pulsar::message::proto::base_command::Type;
 use pulsar::message::proto::{BaseCommand, CommandFlow, CommandSubscribe};
 
 use super::broker::Broker;
+use super::clients::send_with_java;
 use super::topic::Topic;
 use crate::harness::{dataflow, files, generate, run, scratch};
 
@@ -98,5 +99,21 @@ fn a_topic_holds_what_files_would() {
             assert!(found == *expected, "{compression} in batches of {batch}: {log} holds other payloads");
             assert_eq!(count, entries, "{compression} in batches of {batch}");
         }
+    }
+}
+
+#[test]
+fn what_the_java_client_compresses_is_opened() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let payload = "the same words again and again and again and again and again";
+    for codec in ["LZ4", "ZLIB", "ZSTD", "SNAPPY"] {
+        let topic = Topic::make(Broker::shared(), &format!("java-{}", codec.to_lowercase()), 0);
+        topic.subscribe("reader");
+        send_with_java(&topic, payload, 400, &["--compression", codec, "--batch-max-messages", "50"]);
+        let client =
+            Client::new(topic.url().parse().expect("an address"), Security::default()).expect("no TLS is needed");
+        let (found, entries) = runtime.block_on(read(&client, &topic.logs()[0], 400));
+        assert!(found.iter().all(|found| found == payload.as_bytes()), "{codec}: another payload");
+        assert!(entries < found.len() / 2, "{codec}: {entries} entries of {} messages", found.len());
     }
 }

@@ -266,6 +266,21 @@ proptest! {
 }
 
 #[test]
+fn a_zlib_stream_need_not_end() {
+    // As Java's client writes it: flushed, never finished.
+    let bytes: Vec<u8> = (0..60_000_u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+    let mut body = Vec::with_capacity(2 * bytes.len());
+    let mut stream = flate2::Compress::new(flate2::Compression::default(), true);
+    stream.compress_vec(&bytes, &mut body, flate2::FlushCompress::Sync).unwrap();
+    let mut room = vec![0; bytes.len()];
+    Codec::Zlib.decompress(&body, &mut room).unwrap();
+    assert_eq!(room, bytes);
+    for size in [bytes.len() - 1, bytes.len() + 1] {
+        assert!(Codec::Zlib.decompress(&body, &mut vec![0; size]).is_err(), "{size}");
+    }
+}
+
+#[test]
 fn one_message_and_a_batch_of_one_are_told_by_what_is_there() {
     let alone = MessageMetadata { producer_name: "p".into(), ..Default::default() };
     assert_eq!(payloads(&entry(&alone, b"alone")), Ok(vec![b"alone".to_vec()]));
@@ -301,7 +316,9 @@ fn what_cannot_be_read_is_named() {
         for size in [0, 99, 101, 5_000] {
             undecodable(&entry(&coded(codec.number(), size), &body), &codec.to_string());
         }
-        undecodable(&entry(&coded(codec.number(), 100), &body[..body.len() - 1]), &codec.to_string());
+        // What a zlib stream ends with may be missing: its bytes have a checksum of their own.
+        let cut = if *codec == Codec::Zlib { body.len() / 2 } else { body.len() - 1 };
+        undecodable(&entry(&coded(codec.number(), 100), &body[..cut]), &codec.to_string());
         undecodable(&entry(&coded(codec.number(), 100), b""), &codec.to_string());
     }
     let long = MessageMetadata { schema_version: Some(vec![1; 17]), ..alone.clone() };
