@@ -127,7 +127,7 @@ async fn seek(task: &Task, subscribed: &mut Subscribed, place: Place) -> Result<
     match timeout(limit, closed(&mut subscribed.connection, consumer_id)).await {
         Ok(closed) => closed.map_err(doing)?,
         Err(_) => {
-            tracing::warn!(partition = task.topic, "the broker did not close the consumer whose cursor was moved")
+            tracing::warn!(partition = task.topic, "the broker did not close the consumer whose cursor was moved");
         }
     }
     consume(task, subscribed).await
