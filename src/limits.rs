@@ -422,6 +422,9 @@ pub const PULSAR_QUIET_MS: (u64, u64) = (200, 5_000);
 /// Milliseconds without a message although the broker has some and may send them: then the connection is begun again.
 pub const PULSAR_STALLED_MS: u64 = 15_000;
 
+/// Milliseconds between two looks for what the budget or a schema was waited for, if its word was missed.
+pub const PULSAR_LOOK_MS: u64 = 50;
+
 /// Milliseconds between two acknowledgements: a broker stores the cursor once a second.
 pub const PULSAR_ACKNOWLEDGE_MS: u64 = 1_000;
 

@@ -159,7 +159,7 @@ mod tests {
                 match what {
                     0 => { all[who].expect(bytes); }
                     1 if all[who].held() == 0 => all[who].expect_anyway(bytes),
-                    2 | 3 => if all[who].came(bytes, u64::from(what) - 2) { waiting[who].push(bytes); },
+                    2 | 3 if all[who].came(bytes, u64::from(what) - 2) => waiting[who].push(bytes),
                     4 => if let Some(bytes) = waiting[who].pop() { all[who].done(bytes); },
                     _ => {}
                 }

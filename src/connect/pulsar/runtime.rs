@@ -63,7 +63,7 @@ mod tests {
             let tasks = Tasks::start(1).unwrap();
             assert_eq!(tasks.wait(Duration::from_secs(10), "adding", async { 1 + 1 }).unwrap(), 2);
             let late = tasks.wait(Duration::from_millis(10), "sleeping", async {
-                tokio::time::sleep(Duration::from_secs(60)).await
+                tokio::time::sleep(Duration::from_secs(60)).await;
             });
             assert!(late.unwrap_err().to_string().starts_with("sleeping: not done"));
         });

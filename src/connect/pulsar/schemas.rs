@@ -60,8 +60,7 @@ impl Schemas {
     }
 
     /// What an entry of this version was written with; none while that is not known yet, [`Schemas::learned`] tells when.
-    pub(super) fn writer(self: &Arc<Self>, version: Option<&SchemaVersion>) -> Option<Writer> {
-        let Some(version) = version else { return Some(Writer::Own) };
+    pub(super) fn writer(self: &Arc<Self>, version: &SchemaVersion) -> Option<Writer> {
         let mut versions = self.lock();
         match versions.get(version.as_bytes()) {
             Some(Known::Writer(writer)) => return Some(writer.clone()),

@@ -119,6 +119,7 @@ impl PulsarSource {
             spare: Arc::clone(spare),
             counts,
             begin: (start.from.is_none() && !start.begun).then_some(self.start),
+            schema: None,
             damaged: None,
             progressed: false,
         })

@@ -2,15 +2,18 @@
 //!
 //! ```text
 //!  subscribe   LOOKUP, CONNECT, SUBSCRIBE, SUCCESS; where the cursor is; SEEK where it must be moved
-//!  stream      one connection from then on: FLOW, entries, questions, acknowledgements
-//!  opening     an entry as it came, opened for the slot
+//!  stream      one connection from then on, and what is asked for (FLOW)
+//!  taking      entries as they come: in order, handed over, or kept until they can be; opening: one of them
+//!  asking      questions for the end and the cursor, acknowledgements
 //! ```
 //! The socket is read whatever the back-pressure, because a PING must be answered within 5 s: entries that the slot has no room for
 //! wait as they came, compressed, within what was reserved for them.
 
+mod asking;
 mod opening;
 mod stream;
 mod subscribe;
+mod taking;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +29,8 @@ use super::order::Order;
 use super::schemas::Schemas;
 use super::status::Counts;
 use super::window::Window;
+use super::wire::metadata::SchemaVersion;
+use crate::dataflow::edges::Writer;
 use crate::error::Error;
 use crate::limits::PULSAR_LASTING_MS;
 use crate::snapshot::Position;
@@ -83,6 +88,8 @@ pub(super) struct Task {
     pub counts: Arc<Counts>,
     /// Where to move the cursor before anything is read.
     pub begin: Option<Begin>,
+    /// The schema version of the last entry: mostly that of the next one.
+    pub schema: Option<(SchemaVersion, Writer)>,
     /// A position whose checksum was wrong, and how often.
     pub damaged: Option<(Position, u32)>,
     /// Something was handed over, or found to be read to its end, since the last connect.

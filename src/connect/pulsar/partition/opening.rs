@@ -2,7 +2,7 @@
 
 use super::{End, Task};
 use crate::connect::pulsar::order::after;
-use crate::connect::pulsar::wire::entry::{self, Broken, Head, Opened};
+use crate::connect::pulsar::wire::entry::{self, Broken, Head, Opened, SchemaVersion};
 use crate::dataflow::edges::{Entry, Framing, Writer};
 use crate::error::Error;
 use crate::event::Span;
@@ -20,7 +20,7 @@ pub(super) fn open(task: &mut Task, position: Position, payload: &[u8], head: He
     let mut room = task.spare.take(head.uncompressed_size);
     match entry::open(payload, &mut room) {
         Ok(Opened { spans, publish_time, schema_version }) => {
-            let Some(writer) = task.setting.schemas.writer(schema_version.as_ref()) else {
+            let Some(writer) = writer(task, schema_version) else {
                 task.spare.keep(room);
                 return Ok(None);
             };
@@ -40,6 +40,17 @@ pub(super) fn open(task: &mut Task, position: Position, payload: &[u8], head: He
             Err(End::Stop(Error::data(format!("entry {}:{} of {}: {broken}", position.0, position.1, task.topic))))
         }
     }
+}
+
+/// What an entry of this version was written with; none while that is not known.
+fn writer(task: &mut Task, version: Option<SchemaVersion>) -> Option<Writer> {
+    let Some(version) = version else { return Some(Writer::Own) };
+    if let Some((_, writer)) = task.schema.as_ref().filter(|(known, _)| *known == version) {
+        return Some(writer.clone());
+    }
+    let writer = task.setting.schemas.writer(&version)?;
+    task.schema = Some((version, writer.clone()));
+    Some(writer)
 }
 
 /// An entry that makes no sense: its messages are counted and its beginning is kept aside.

@@ -1,0 +1,149 @@
+//! Entries as they come: counted, judged, opened, handed over; or kept as they came until they can be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::End;
+use super::opening;
+use super::stream::Stream;
+use crate::connect::pulsar::order::Verdict;
+use crate::connect::pulsar::wire::entry::Head;
+use crate::dataflow::edges::Gap;
+use crate::error::Error;
+use crate::limits::PULSAR_QUIET_MS;
+use crate::snapshot::Position;
+
+/// An entry that waits as it came.
+pub(super) struct Raw {
+    pub position: Position,
+    payload: Vec<u8>,
+    head: Head,
+}
+
+/// What the first entry that waits waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stuck {
+    /// Nothing.
+    No,
+    /// The slot has enough.
+    Room,
+    /// The budget has no room for it once opened.
+    Budget,
+    /// The schema of its version.
+    Schema,
+    /// The broker's word on the cursor.
+    Cursor,
+}
+
+impl Stream<'_> {
+    pub(super) fn came(&mut self, position: Position, payload: &[u8]) -> Result<(), End> {
+        let head = opening::look(payload);
+        self.came += 1;
+        self.task.window.came(payload.len(), head.messages);
+        let (to_come, permits) = (self.task.window.to_come(), self.task.window.permits());
+        if !self.reserved.came(payload.len(), to_come) {
+            let words = format!("an entry of {} bytes came where shorter ones were expected", payload.len());
+            return Err(End::Again("flooded", words));
+        }
+        let mut counts = self.task.counts.lock();
+        counts.entries += 1;
+        counts.messages += head.messages as u64;
+        counts.bytes += payload.len() as u64;
+        counts.permits = permits;
+        drop(counts);
+        let first = Duration::from_millis(PULSAR_QUIET_MS.0);
+        self.due.quiet = (Instant::now() + first, first);
+        self.due.stalled = None;
+        if self.waiting.is_empty() && self.take(position, payload, head)? {
+            self.reserved.done(payload.len());
+            return Ok(());
+        }
+        self.waiting.push_back(Raw { position, payload: payload.to_vec(), head });
+        Ok(())
+    }
+
+    /// Opens what waits, as far as it may be.
+    pub(super) fn pump(&mut self) -> Result<(), End> {
+        while let Some(raw) = self.waiting.pop_front() {
+            if !self.take(raw.position, &raw.payload, raw.head)? {
+                self.waiting.push_front(raw);
+                return Ok(());
+            }
+            self.reserved.done(raw.payload.len());
+        }
+        Ok(())
+    }
+
+    /// Hands an entry over, or drops a repeat; false where it must wait.
+    fn take(&mut self, position: Position, payload: &[u8], head: Head) -> Result<bool, End> {
+        if self.judged != Some(position) && !self.judge(position)? {
+            return Ok(self.stuck == Stuck::No);
+        }
+        self.stuck = Stuck::No;
+        if !self.task.handover.has_room() {
+            self.stuck = Stuck::Room;
+            return Ok(false);
+        }
+        let bytes = head.uncompressed_size;
+        let budget = Arc::clone(&self.task.setting.budget);
+        if !budget.take(bytes) {
+            if !self.task.handover.is_empty() {
+                self.stuck = Stuck::Budget;
+                return Ok(false);
+            }
+            budget.take_anyway(bytes);
+        }
+        match opening::open(self.task, position, payload, head) {
+            Ok(Some(entry)) => {
+                self.task.handover.entry(entry, bytes);
+                self.task.order.take(position);
+                self.judged = None;
+                self.task.progressed = true;
+                self.task.counts.lock().next = self.task.order.next();
+                Ok(true)
+            }
+            other => {
+                budget.give_back(bytes);
+                self.stuck = Stuck::Schema;
+                other.map(|_| false)
+            }
+        }
+    }
+
+    /// Whether an entry is the next one. Where it is not, it is a repeat, or stuck until the broker has said where the cursor is.
+    fn judge(&mut self, position: Position) -> Result<bool, End> {
+        self.stuck = Stuck::No;
+        match self.task.order.arrived(position) {
+            Verdict::Take => {}
+            Verdict::Repeat => {
+                self.task.counts.lock().repeats += 1;
+                return Ok(false);
+            }
+            Verdict::Ask => {
+                self.stuck = Stuck::Cursor;
+                return Ok(false);
+            }
+            Verdict::LookAgain(why) => return Err(End::Again("gap", why)),
+            Verdict::Missing(gap) => self.missing(position, gap)?,
+        }
+        self.judged = Some(position);
+        Ok(true)
+    }
+
+    pub(super) fn missing(&mut self, position: Position, gap: Gap) -> Result<(), End> {
+        let Gap { from, to, why } = &gap;
+        if !self.task.setting.accept_gap {
+            return Err(End::Stop(Error::data(format!(
+                "{} cannot be read on without a gap from {}:{} to {}:{}: {why}. retention, expiry or somebody who moved the \
+                 subscription took what was there. --accept-gap goes on behind it and records it in the ledger",
+                self.task.topic, from.0, from.1, to.0, to.1
+            ))));
+        }
+        self.task.handover.gap(gap);
+        self.task.order.agree(position);
+        self.task.counts.lock().gaps += 1;
+        Ok(())
+    }
+}
