@@ -33,7 +33,11 @@ struct Reading {
 
 impl Reading {
     fn new() -> Self {
-        let double = Double::start(Settings { ledger_entries: 25, ..Settings::default() });
+        Reading::with(Settings::default())
+    }
+
+    fn with(settings: Settings) -> Self {
+        let double = Double::start(Settings { ledger_entries: 25, ..settings });
         double.create_topic(TOPIC, 0);
         double.create_subscription(TOPIC, SUB);
         let positions =
@@ -215,7 +219,12 @@ fn what_happens_to_questions_and_answers_is_not_seen() {
 
 #[test]
 fn a_cursor_anywhere_makes_no_difference_to_a_run_that_goes_on() {
-    let reading = Reading::new();
+    for success_before_close in [false, true] {
+        go_on_from_any_cursor(&Reading::with(Settings { success_before_close, ..Settings::default() }));
+    }
+}
+
+fn go_on_from_any_cursor(reading: &Reading) {
     let (half, next) = {
         let (_source, mut reader) = reading.open(None).unwrap();
         let mut seen = Seen::default();

@@ -213,7 +213,7 @@ fn seeks(client: &mut Client, positions: &[Position], told: &mut Told) {
         (Some(positions[35]), None),
     ];
     for (position, time) in to {
-        eprintln!("close first {}", client.seek(position, time));
+        client.seek(position, time);
         client.flow(1000);
         let first = client.positions().first().map(|first| told.place(*first));
         told.say("first after a seek", first);
