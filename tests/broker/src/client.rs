@@ -153,18 +153,22 @@ impl Client {
         self.ask(&asked).expect("it is answered").get_last_message_id_response.expect("by its own kind")
     }
 
-    /// Seeks to an entry or a time, is sent away, and subscribes again.
-    pub fn seek(&mut self, to: Option<Position>, time: Option<u64>) {
+    /// Seeks to an entry or a time, is sent away, and subscribes again. Brokers send CLOSE_CONSUMER before SUCCESS or behind it; whether
+    /// it came before is given back.
+    pub fn seek(&mut self, to: Option<Position>, time: Option<u64>) -> bool {
         let seek = CommandSeek {
             consumer_id: CONSUMER,
             request_id: 7,
             message_id: to.map(|to| to.id(-1)),
             message_publish_time: time,
         };
-        let answer = self.ask(&command(Type::Seek, |made| made.seek = Some(seek))).expect("SEEK is answered");
-        assert!(answer.success.is_some(), "{answer:?}");
-        self.expect_dismissal();
+        let first = self.ask(&command(Type::Seek, |made| made.seek = Some(seek))).expect("SEEK is answered");
+        let second = self.answer().expect("SUCCESS and CLOSE_CONSUMER come");
+        let success = [&first, &second].into_iter().any(|answer| answer.success.is_some());
+        let closed = [&first, &second].into_iter().any(|answer| answer.close_consumer.is_some());
+        assert!(success && closed, "{first:?}, {second:?}");
         self.subscribe(CONSUMER).expect("the subscription is free after a SEEK");
+        first.close_consumer.is_some()
     }
 
     /// CLOSE_CONSUMER by the broker.

@@ -50,14 +50,17 @@ fn an_ack_behind_a_flow_does_not_take_back_what_is_on_its_way() {
 
 #[test]
 fn a_seek_is_inclusive_and_sends_the_consumer_away() {
-    let (double, positions) = double(Settings::default(), 60, 1);
-    let mut client = consumer(&double);
-    client.acknowledge(positions[50]);
-    let ledger = positions[0].ledger;
-    for (to, first) in [((ledger, 40), 40), ((ledger - 1, 3), 0), ((ledger, 900), 60), ((ledger + 5, 0), 60)] {
-        client.seek(Some(Position::new(to.0, to.1)), None);
-        client.flow(1000);
-        assert_eq!(client.positions(), positions[first..], "{to:?}");
+    for success_before_close in [false, true] {
+        let (double, positions) = double(Settings { success_before_close, ..Settings::default() }, 60, 1);
+        let mut client = consumer(&double);
+        client.acknowledge(positions[50]);
+        let ledger = positions[0].ledger;
+        for (to, first) in [((ledger, 40), 40), ((ledger - 1, 3), 0), ((ledger, 900), 60), ((ledger + 5, 0), 60)] {
+            let closed_first = client.seek(Some(Position::new(to.0, to.1)), None);
+            assert_eq!(closed_first, !success_before_close);
+            client.flow(1000);
+            assert_eq!(client.positions(), positions[first..], "{to:?}");
+        }
     }
 }
 
