@@ -298,3 +298,18 @@ fn an_agreed_gap_is_recorded_and_the_rest_is_whole() {
     assert_eq!((seen.numbers, seen.gaps), (left, 1));
     assert!(reading.read(seen.next, 0).unwrap().numbers.is_empty());
 }
+
+#[test]
+fn a_ping_is_answered_while_nobody_takes_what_came() {
+    let reading = Reading { memory: 1 << 20, ..Reading::new() };
+    for _ in 0..200 {
+        reading.double.append(TOPIC, &Shape::single().entry(&[Message::of(vec![7; 20_000])]));
+    }
+    let (_source, mut reader) = reading.open(None).unwrap();
+    let begun = |record: &pulsar_double::Record| record.dispatched > u64::from(ENTRIES);
+    assert!(reading.double.wait_for(PATIENCE, begun), "the entries of the case and some large ones come");
+    thread::sleep(Duration::from_millis(500));
+    reading.double.ping();
+    assert!(reading.double.wait_for(Duration::from_secs(5), |record| !record.pongs.is_empty()));
+    assert!(matches!(reader.next(0), Ok(Next::Entry(_))));
+}
