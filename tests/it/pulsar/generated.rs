@@ -12,7 +12,7 @@ use minuet::dataflow::edges::Framing;
 use pulsar::message::proto::base_command::Type;
 use pulsar::message::proto::{BaseCommand, CommandFlow, CommandSubscribe};
 
-use super::broker::Broker;
+use super::broker::{Broker, Settings};
 use super::clients::send_with_java;
 use super::topic::Topic;
 use crate::harness::{dataflow, files, generate, run, scratch};
@@ -116,4 +116,31 @@ fn what_the_java_client_compresses_is_opened() {
         assert!(found.iter().all(|found| found == payload.as_bytes()), "{codec}: another payload");
         assert!(entries < found.len() / 2, "{codec}: {entries} entries of {} messages", found.len());
     }
+}
+
+#[test]
+fn a_secure_topic_is_written_by_who_may() {
+    let broker = Broker::start(Settings { secure: true, ..Settings::default() });
+    let topic = Topic::make(&broker, "secure", 1);
+    topic.subscribe("reader");
+    let (folder, url) = (dataflow("sensors").display().to_string(), topic.tls_url());
+    let roots = broker.secret("ca.pem").display().to_string();
+    let send = |url: &str, more: &[&str]| {
+        let plain = ["gen", &folder, "--to", url, "--events", "500", "--partitions", "1"];
+        run(plain.iter().chain(more))
+    };
+    let token = |name: &str| broker.secret(name).display().to_string();
+    send(&url, &["--pulsar-tls-roots", &roots, "--pulsar-token-file", &token("admin.jwt")]).demand(0);
+    assert_eq!(topic.received(0), 500);
+    for (more, words) in [
+        (vec!["--pulsar-tls-roots", &roots], "AuthenticationError"),
+        (vec!["--pulsar-tls-roots", &roots, "--pulsar-token-file", &token("stranger.jwt")], "AuthorizationError"),
+        (vec!["--pulsar-token-file", &token("admin.jwt")], "agreeing on TLS"),
+    ] {
+        send(&url, &more).demand(78).demand_words(&[words]);
+    }
+    // Without TLS on the port that has it.
+    let plain = send(&url.replace("pulsar+ssl", "pulsar"), &["--pulsar-token-file", &token("admin.jwt")]);
+    assert!(plain.stderr.contains("TLS on this port"), "{}", plain.stderr);
+    assert_eq!(topic.received(0), 500);
 }
