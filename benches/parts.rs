@@ -10,6 +10,9 @@ use measure::{Ask, Cost, Meter, PARTITIONS, Pool, Recorder, Report, plan};
 use minuet::aggregate::record::{EventHead, records, write_event};
 use minuet::aggregate::{Layout, OpenTables, SourceKind, record};
 use minuet::connect::files::rows::RowLines;
+use minuet::connect::pulsar::wire::codec::Codec;
+use minuet::connect::pulsar::wire::entry::open;
+use minuet::connect::pulsar::wire::send::{Body, Letterhead};
 use minuet::dataflow::{Batch, ByHash};
 use minuet::event::Span;
 use minuet::limits::BATCH_WORDS;
@@ -33,6 +36,7 @@ fn main() {
         report.line(format!("{sources} sources, {} bytes an event", pool.event_bytes()));
         let mut parts = Parts { ask: &ask, plan: &plan, report: &mut report };
         parts.of_events(&pool);
+        parts.of_entries(&pool);
         let batches = batches(&plan, &pool);
         parts.of_batches(&batches);
         parts.of_minutes(&batches);
@@ -79,6 +83,41 @@ impl Parts<'_> {
             let runs = (0..self.ask.repeat.max(1)).map(|_| work());
             let (cost, count) = runs.min_by_key(|(cost, _)| cost.cpu).expect("there is a run");
             self.report.part(name, cost, count, of);
+        }
+    }
+
+    /// Opening the entries of a Pulsar topic: checksum, decompression, spans.
+    fn of_entries(&mut self, pool: &Pool) {
+        let mut bytes = Vec::new();
+        let spans = pool.make(0, 0, &mut bytes);
+        for (name, each, codec) in [
+            ("pulsar entry of 1000, LZ4", spans.len(), Codec::Lz4),
+            ("pulsar entry of 5, LZ4", 5, Codec::Lz4),
+            ("pulsar entry unbatched", 1, Codec::None),
+        ] {
+            let head = Letterhead { name: "standalone-0-41".into(), codec, ..Letterhead::default() };
+            let mut body = Body::new(each > 1);
+            let frames = spans.chunks(each).map(|spans| {
+                body.clear();
+                spans.iter().for_each(|span| body.add(of(&bytes, span)));
+                let mut frame = Vec::new();
+                body.frame(&head, 7, 1_700_000_000_000, &mut frame).expect("an entry can be made");
+                // Behind the two lengths and the command.
+                let command = u32::from_be_bytes([frame[4], frame[5], frame[6], frame[7]]) as usize;
+                frame.split_off(8 + command)
+            });
+            let entries: Vec<Vec<u8>> = frames.collect();
+            let laps = pool.events() / spans.len() as u64;
+            let mut room = Vec::new();
+            self.part(name, "event", || {
+                let meter = Meter::start();
+                for _ in 0..laps {
+                    for entry in &entries {
+                        black_box(open(black_box(entry), &mut room)).expect("it is a good entry");
+                    }
+                }
+                (meter.read(), laps * spans.len() as u64)
+            });
         }
     }
 

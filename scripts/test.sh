@@ -42,7 +42,7 @@ step cargo test --locked
 step cargo test --locked --features failpoints,mutations --test failpoints --test sim
 
 # The benches as they are measured, once and briefly: nothing is asserted of their figures.
-step cargo bench --locked --bench floor --bench parts --bench whole
+step cargo bench --locked --bench floor --bench parts --bench whole --bench topic
 
 if ! cargo deny --version >/dev/null 2>&1 && [ "${MINUET_DENY:-0}" = 1 ]; then
     step cargo install --locked cargo-deny

@@ -351,6 +351,33 @@ pub const PULSAR_TOKEN_BYTES_MAX: usize = 64 << 10;
 /// Times that a look-up may be sent on to another broker; the Java client has the same.
 pub const PULSAR_REDIRECTS_MAX: u32 = 20;
 
+/// Partitions that a probe asks for their end.
+pub const PULSAR_PROBED_PARTITIONS_MAX: usize = 16;
+
+/// Bytes of a producer's entries that are sent and not acknowledged.
+pub const PULSAR_WINDOW_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes to send that are gathered before the socket is given them, where nothing is waited for.
+pub const PULSAR_OUTBOX_BYTES: usize = 64 << 10;
+
+/// Milliseconds after which a producer that cannot connect gives up.
+pub const PULSAR_PRODUCER_LOST_MS_MAX: u64 = 120_000;
+
+/// Milliseconds for which a paced generator gathers messages before it ships what is there.
+pub const GENERATED_SHIP_MS: u64 = 100;
+
+/// Milliseconds that a paced generator sleeps at least.
+pub const GENERATED_TICK_MS: u64 = 5;
+
+/// Bytes that a process holds of what brokers have sent unless `--memory` says otherwise.
+pub const PULSAR_MEMORY_DEFAULT: usize = 256 << 20;
+
+/// Milliseconds between two lines of the log about a partition.
+pub const TOPIC_REPORT_MS: u64 = 10_000;
+
+/// Threads that share the connections of a process: one is enough for a million messages a second in large entries.
+pub const PULSAR_THREADS: usize = 2;
+
 /// Milliseconds that a request to Pulsar's administration may take: making many partitions takes a while.
 pub const PULSAR_ADMIN_MS: u64 = 30_000;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::generate::generator;
-use super::run::{Came, Edges, How, drive, random_name};
+use super::run::{Came, Edges, How, Input, drive, random_name};
 use super::{Ended, Failure, answer};
 use crate::cluster::{Begin, Hosts, stop_on_signals};
 use crate::connect::files::{FileSink, FolderStore};
@@ -79,8 +79,10 @@ pub(super) fn demo(args: &Args) -> Ended {
             spec.sources, spec.rate, args.minutes, args.workers
         ))?;
     }
+    let pace = args.speed.map_or(Pace::Flat, Pace::Speed);
+    let generated = Arc::new(Generated::new(generator(&plan, spec)?, pace)?);
     let edges = Edges {
-        source: Arc::new(Generated::new(generator(&plan, spec)?, args.speed.map_or(Pace::Flat, Pace::Speed))?),
+        input: &|| Ok(Input { source: Arc::clone(&generated) as _, topic: None }),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&state)?),
     };

@@ -1,5 +1,7 @@
 //! `minuet gen`: seeded events for a dataflow's schema.
 
+mod topic;
+
 use std::io;
 use std::path::PathBuf;
 use std::thread;
@@ -23,7 +25,8 @@ pub struct GenArgs {
     /// Folder of the dataflow whose schema the events have
     pub dataflow: PathBuf,
 
-    /// Where the events go: `files:DIR`, one file per partition, or `-`, standard output
+    /// Where the events go: `files:DIR`, one file per partition; `-`, standard output; or a topic,
+    /// `pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC`
     #[arg(long, value_name = "PLACE")]
     pub to: TargetPlace,
 
@@ -46,6 +49,10 @@ pub struct GenArgs {
     /// What is generated
     #[command(flatten)]
     pub knobs: KnobArgs,
+
+    /// How it is sent
+    #[command(flatten)]
+    pub topic: topic::TopicArgs,
 }
 
 /// The knobs of generation.
@@ -156,7 +163,11 @@ pub fn generator(plan: &Plan, spec: Spec) -> Result<Generator> {
 pub(super) fn run(args: &GenArgs) -> Ended {
     let plan = plan::load(&args.dataflow).map_err(Failure::Problems)?;
     let generator = generator(&plan, args.knobs.spec())?;
+    if !matches!(args.to, TargetPlace::Topic(_)) {
+        args.topic.none_given()?;
+    }
     match &args.to {
+        TargetPlace::Topic(address) => answer(written(&args.topic.send(&plan, &generator, address)?, args.json)?)?,
         TargetPlace::Stream => {
             let summary = to_stream(&generator, &mut io::stdout().lock(), args.format)?;
             say(&mut io::stderr().lock(), written(&summary, args.json)?)?;
@@ -248,6 +259,9 @@ mod tests {
         assert!(parse("--events 1 --duration 1m").unwrap_err().contains("cannot be used with"));
         assert!(parse("--duration 5").unwrap_err().contains("whole number with its unit"));
         assert!(parse("--format csv").unwrap_err().contains("capture"));
+        assert!(parse("--create-topic 4").unwrap_err().contains("--admin-url"));
+        let unused = parse("--pace 5").unwrap().topic.none_given().unwrap_err();
+        assert_eq!(unused.to_string(), "--pace is for --to pulsar://… only");
     }
 
     #[test]

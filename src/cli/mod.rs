@@ -5,9 +5,12 @@ mod demo;
 mod generate;
 mod launch;
 mod place;
+mod report;
 mod run;
+mod security;
 mod shape;
 mod snapshot;
+mod topic;
 
 use std::fmt;
 use std::io::{self, Write};

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::place::{SinkPlace, SourcePlace, StatePlace};
+use super::report::Report;
 use super::shape::{ShapeArgs, fits};
+use super::topic::TopicArgs;
 use super::{Ended, Failure, answer, wall_clock};
 use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, begin, join, stop_on_signals};
 use crate::connect::files::{FileSink, Files, FolderStore};
+use crate::connect::pulsar::PulsarSource;
 use crate::connect::{Keeper, random_number};
 use crate::dataflow::edges::{Sink, Source};
 use crate::dataflow::{Combine, Fate, Job};
@@ -28,7 +31,8 @@ pub struct Args {
     /// The dataflow's folder.
     #[arg(value_name = "DATAFLOW_DIR")]
     pub dataflow: PathBuf,
-    /// Where events come from: files:GLOB (Avro container files, and capture files named *.events).
+    /// Where events come from: files:GLOB (Avro container files, and capture files named *.events), or a topic,
+    /// pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC (pulsar+ssl:// for TLS).
     #[arg(long, value_name = "PLACE")]
     pub source: SourcePlace,
     /// Where rows go: files:DIR.
@@ -52,6 +56,9 @@ pub struct Args {
     /// Resume from the manifest of this sequence number instead of the newest.
     #[arg(long, value_name = "SEQUENCE")]
     pub from: Option<u64>,
+    /// How a topic is read.
+    #[command(flatten)]
+    pub topic: TopicArgs,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
@@ -64,10 +71,18 @@ pub struct Args {
 }
 
 /// The edges of a run.
-pub(super) struct Edges {
-    pub source: Arc<dyn Source>,
+pub(super) struct Edges<'a> {
+    /// Opens the input, for each run that follows another anew: it may have grown.
+    pub input: &'a dyn Fn() -> Result<Input, Error>,
     pub sink: Arc<dyn Sink>,
     pub store: Arc<dyn Store>,
+}
+
+/// Where events come from.
+pub(super) struct Input {
+    pub source: Arc<dyn Source>,
+    /// The same once more where it is a topic, which has more to tell.
+    pub topic: Option<Arc<PulsarSource>>,
 }
 
 /// What every run is told beside its edges.
@@ -95,7 +110,7 @@ pub(super) fn run(args: &Args) -> Ended {
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
     let hosts = args.shape.hosts()?;
     let edges = Edges {
-        source: Arc::new(Files::open(&args.source.0)?),
+        input: &|| input(args, &plan),
         sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&args.state.0)?),
     };
@@ -110,6 +125,16 @@ pub(super) fn run(args: &Args) -> Ended {
     let (code, came) = drive(&plan, &edges, how, &stoppable)?;
     tell(args, code, &came)?;
     Ok(code)
+}
+
+fn input(args: &Args, plan: &Arc<Plan>) -> Result<Input, Error> {
+    match &args.source {
+        SourcePlace::Files(glob) => Ok(Input { source: Arc::new(Files::open(glob)?), topic: None }),
+        SourcePlace::Pulsar(address) => {
+            let topic = Arc::new(args.topic.source(address, plan)?);
+            Ok(Input { source: Arc::clone(&topic) as _, topic: Some(topic) })
+        }
+    }
 }
 
 fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
@@ -142,15 +167,21 @@ fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
 
 /// Runs a plan between its edges, to its end or until a signal, again and again while its source grows; gives the exit code and
 /// what it came to.
-pub(super) fn drive(plan: &Arc<Plan>, edges: &Edges, mut how: How, stoppable: &Stoppable) -> Result<(u8, Came), Error> {
+pub(super) fn drive(
+    plan: &Arc<Plan>,
+    edges: &Edges<'_>,
+    mut how: How,
+    stoppable: &Stoppable,
+) -> Result<(u8, Came), Error> {
     fits(&how.hosts, plan)?;
     loop {
         let fate = stoppable.fate.of_run();
+        let input = (edges.input)()?;
         let Some(mut mesh) = Mesh::meet(&how.hosts, plan, &fate)? else {
             return Ok((stoppable.exit_code(), Came::Nothing));
         };
         let mut came = Came::Nothing;
-        let ended = drive_in(&mut mesh, plan, edges, &how, fate, &mut came);
+        let ended = drive_in(&mut mesh, plan, edges, input, &how, fate, &mut came);
         mesh.part(&ended);
         match ended? {
             Outcome::Finished => return Ok((0, came)),
@@ -165,14 +196,15 @@ pub(super) fn drive(plan: &Arc<Plan>, edges: &Edges, mut how: How, stoppable: &S
 fn drive_in(
     mesh: &mut Mesh,
     plan: &Arc<Plan>,
-    edges: &Edges,
+    edges: &Edges<'_>,
+    input: Input,
     how: &How,
     fate: Fate,
     came: &mut Came,
 ) -> Result<Outcome, Error> {
     let clock = wall_clock();
     let history = History::new(Arc::clone(&edges.store), &plan.name);
-    let (source, sink) = (&*edges.source, &*edges.sink);
+    let (source, sink) = (&*input.source, &*edges.sink);
     let claim = || begin(plan, source, sink, &history, &clock, how.keep, &how.begin);
     let begun = mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions))?;
     let Some(resume) = begun else {
@@ -181,7 +213,7 @@ fn drive_in(
     let progress = Arc::new(Progress::new(resume.manifest.clone()));
     let job = Job {
         plan: Arc::clone(plan),
-        source: Arc::clone(&edges.source),
+        source: input.source,
         sink: Arc::clone(&edges.sink),
         archive: Arc::new(Keeper::new(history, how.keep)),
         observer: Arc::clone(&progress) as _,
@@ -190,9 +222,11 @@ fn drive_in(
         fate,
         combine: how.combine,
     };
-    let live = mesh.is_first().then(|| LiveLine::start(Arc::clone(&progress), clock));
+    let report = |topic| Report::start(topic, Arc::clone(&progress), plan.out_of_order, Arc::clone(&clock));
+    let report = input.topic.map(report).transpose()?;
+    let live = mesh.is_first().then(|| LiveLine::start(Arc::clone(&progress), Arc::clone(&clock)));
     let outcome = mesh.launch(&job)?;
-    drop(live);
+    drop((live, report));
     *came = match mesh.is_first() {
         true => Came::Summary(Summary::of(&progress)),
         false => Came::Read(progress.events(), progress.combining()),

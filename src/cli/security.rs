@@ -49,20 +49,21 @@ impl SecurityArgs {
                 scope: self.pulsar_oauth2_scope.clone(),
                 credentials: credentials.clone(),
             },
-            _ => self.from_environment()?,
+            _ => in_environment()?,
         };
         let client = self.pulsar_tls_cert.clone().zip(self.pulsar_tls_key.clone());
         Ok(Security { auth, roots: self.pulsar_tls_roots.clone(), client })
     }
+}
 
-    fn from_environment(&self) -> Result<Auth> {
-        match std::env::var(TOKEN) {
-            Ok(token) if token.trim().is_empty() => Ok(Auth::None),
-            Ok(token) => Ok(Auth::Token(Secret::new(token.trim()))),
-            Err(std::env::VarError::NotPresent) => Ok(Auth::None),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                Err(Error::configuration(format!("{TOKEN} is not UTF-8: a token is letters and digits")))
-            }
+/// What the environment says.
+fn in_environment() -> Result<Auth> {
+    match std::env::var(TOKEN) {
+        Ok(token) if token.trim().is_empty() => Ok(Auth::None),
+        Ok(token) => Ok(Auth::Token(Secret::new(token.trim()))),
+        Err(std::env::VarError::NotPresent) => Ok(Auth::None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Error::configuration(format!("{TOKEN} is not UTF-8: a token is letters and digits")))
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::connect::generate::parse_time;
 use crate::connect::pulsar::{Address, Begin, Check, Client, Config, PulsarSource};
 use crate::error::Result;
 use crate::event::ReadPlan;
-use crate::limits::PULSAR_MEMORY_DEFAULT;
+use crate::limits::{PULSAR_MEMORY_DEFAULT, PULSAR_THREADS};
 use crate::plan::Plan;
 
 /// How a topic is read.
@@ -72,6 +72,7 @@ impl TopicArgs {
             memory: self.memory.0,
             accept_gap: self.accept_gap,
             check: check(plan),
+            threads: PULSAR_THREADS,
         })
     }
 }

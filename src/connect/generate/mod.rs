@@ -4,7 +4,7 @@
 //!  schema, source and time field ──▶ compile ──▶ Encoder ─┐
 //!                                                         ├──▶ Generator::fill(partition, entry) ──▶ Batch
 //!  Spec (knobs) ──▶ Timeline, Pick ───────────────────────┘        │
-//!                                                  Generated (edges::Source)   write (files, standard output)
+//!                                                  Generated (edges::Source)   write (files, standard output), topic (Pulsar)
 //! ```
 //!
 //! Every entry is a pure function of (schema, spec, partition, entry number): its random numbers begin anew from these, so a
@@ -21,6 +21,7 @@ mod random;
 mod source;
 mod spec;
 mod timeline;
+mod topic;
 mod write;
 
 pub use batch::{Batch, Generator, Tally};
@@ -28,6 +29,7 @@ pub use encode::{Encoder, Event};
 pub use random::{Chance, Random};
 pub use source::{Generated, Pace};
 pub use spec::{Extent, Spec, parse_duration, parse_time};
+pub use topic::{Sending, to_topic};
 pub use write::{Format, Summary, to_folder, to_stream};
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub struct Summary {
     pub tally: Tally,
     /// Bytes written, with frames and headers.
     pub bytes_written: u64,
-    /// The files, in the order of the partitions; none for a stream.
+    /// The files, in the order of the partitions; none for a stream or a topic.
     pub files: Vec<PathBuf>,
     /// Seconds it took.
     pub seconds: f64,
@@ -55,7 +55,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn new(tally: Tally, bytes_written: u64, files: Vec<PathBuf>, took: Duration) -> Self {
+    pub(super) fn new(tally: Tally, bytes_written: u64, files: Vec<PathBuf>, took: Duration) -> Self {
         let seconds = took.as_secs_f64();
         let events_per_second = if seconds > 0.0 { (tally.events as f64 / seconds).round() } else { 0.0 };
         Summary { tally, bytes_written, files, seconds, events_per_second }

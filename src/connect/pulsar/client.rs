@@ -148,3 +148,6 @@ async fn look_up(
     let answer = connection.request(command).await?;
     answer.lookup_topic_response.ok_or_else(|| connection.failed(Cause::Protocol, "its look-up names nothing"))
 }
+
+#[cfg(test)]
+mod tests;

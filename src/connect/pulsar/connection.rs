@@ -271,6 +271,10 @@ impl Connection {
     /// The next frame that is not about the connection itself. May be dropped and called again.
     pub(super) async fn come(&mut self) -> Result<Came, Failed> {
         loop {
+            // First, for there may always be something to read.
+            if self.challenged {
+                self.answer_challenge().await?;
+            }
             if let Some(came) = self.ready()? {
                 // A PONG must not wait until all that came is read.
                 if !self.pipe.is_idle() {
@@ -278,10 +282,9 @@ impl Connection {
                 }
                 return Ok(came);
             }
-            if self.challenged {
-                self.answer_challenge().await?;
+            if !self.challenged {
+                self.wait().await?;
             }
-            self.wait().await?;
         }
     }
 
@@ -391,3 +394,6 @@ async fn connect_command(credentials: &Credentials, behind: Option<&str>) -> Res
     };
     Ok(BaseCommand { connect: Some(connect), ..command::of_type(Type::Connect) })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -5,6 +5,7 @@
 //!  security    TLS, token, OAuth2
 //!  wire/       frames, commands, entries: bytes only, nothing waits
 //!  connection  one connection to one broker: CONNECT, request and answer, PING
+//!  probe       tries all that a run will need, for `minuet check --connect`
 //!  admin       topics, policies and subscriptions over HTTP, for what is done by hand
 //!  client      which broker owns a topic, and a connection to it
 //!
@@ -14,6 +15,8 @@
 //!  window      permits, and what they may bring   ├ pure, but for the counters of the process
 //!  budget      the bytes of the process          ╱
 //!  status      a partition in numbers; backoff: waits between tries
+//!
+//!  producer    sends with a window in flight
 //! ```
 //! The protocol's messages are the types of the `pulsar` crate; its consumer and producer are not used: they split entries
 //! one message at a time, hide reconnects, and keep one batch in flight.
@@ -29,6 +32,8 @@ mod handover;
 mod order;
 mod partition;
 mod pipe;
+pub mod probe;
+pub mod producer;
 mod reader;
 mod runtime;
 mod schemas;

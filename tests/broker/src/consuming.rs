@@ -152,8 +152,13 @@ impl World {
             }
         };
         self.move_cursor(&name, &subscription, mark);
-        self.succeed(number, seek.request_id);
-        self.dismiss(number, seek.consumer_id);
+        if self.settings.success_before_close {
+            self.succeed(number, seek.request_id);
+            self.dismiss(number, seek.consumer_id);
+        } else {
+            self.dismiss(number, seek.consumer_id);
+            self.succeed(number, seek.request_id);
+        }
     }
 
     pub(crate) fn last_message_id(&mut self, number: u64, asked: &CommandGetLastMessageId) {

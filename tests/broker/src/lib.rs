@@ -13,8 +13,10 @@
 //! record.rs    what was asked, when, in which read
 //! entry.rs     bodies of entries, true ones and lying ones
 //! frame.rs     commands as bytes and back
+//! client.rs    a small blocking client, for the double and for a real broker
 //! ```
 
+pub mod client;
 mod consuming;
 mod dispatch;
 mod entry;

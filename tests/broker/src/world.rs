@@ -30,6 +30,8 @@ pub struct Settings {
     pub cursor_period: Duration,
     /// Whether what every cursor has behind it is kept all the same (a retention without limit).
     pub retain: bool,
+    /// Whether a SEEK's SUCCESS comes before its CLOSE_CONSUMER; both were seen, behind it more often.
+    pub success_before_close: bool,
     /// The token that CONNECT must bring, if any.
     pub token: Option<String>,
 }
@@ -45,6 +47,7 @@ impl Default for Settings {
             ledger_entries: 50_000,
             cursor_period: Duration::from_secs(1),
             retain: false,
+            success_before_close: false,
             token: None,
         }
     }

@@ -7,6 +7,8 @@
 mod capture;
 mod container;
 mod decode;
+mod entry;
+mod frames;
 mod handshake;
 mod manifest;
 mod part;
@@ -17,10 +19,12 @@ mod wire;
 pub(crate) type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All targets.
-pub(crate) const ALL: [Target; 8] = [
+pub(crate) const ALL: [Target; 10] = [
     ("capture", capture::capture),
     ("container", container::container),
     ("decode", decode::decode),
+    ("entry", entry::entry),
+    ("frames", frames::frames),
     ("handshake", handshake::handshake),
     ("manifest", manifest::manifest),
     ("part", part::part),

@@ -91,7 +91,9 @@ fn named(tokens: &[Token]) -> Vec<(Vec<String>, usize)> {
     let mut at = 0;
     while at < tokens.len() {
         let inside = at >= 2 && tokens[at - 1].is_mark(':') && tokens[at - 2].is_mark(':');
-        if tokens[at].kind == Kind::Word && !inside {
+        // A module that is declared is none of the crates, whatever its name.
+        let declared = at >= 1 && tokens[at - 1].is_word("mod");
+        if tokens[at].kind == Kind::Word && !inside && !declared {
             path(tokens, at, &mut Vec::new(), &mut found);
         }
         at += 1;

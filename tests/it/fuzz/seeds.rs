@@ -12,6 +12,8 @@ use minuet::cluster::handshake::{Hello, Identity, Kind};
 use minuet::connect::files::capture::frame;
 use minuet::dataflow::{Batch, Records};
 use minuet::snapshot::{Manifest, PartRef, PartitionCut, part};
+use pulsar_double::proto::{CommandError, CommandMessage, CommandPing, MessageIdData};
+use pulsar_double::{Codec as Packed, Message, Shape, Type, command, frame as framed};
 use timely::dataflow::channels::ContainerBytes;
 
 use super::corpus;
@@ -23,6 +25,8 @@ fn the_seeds_are_written() {
     capture();
     container();
     decode();
+    entry();
+    frames();
     handshake();
     manifest();
     parts();
@@ -56,6 +60,53 @@ fn capture() {
     seed("capture", "bad-cut-payload", &many[..many.len() - 1]);
     seed("capture", "bad-cut-length", &[many.as_slice(), &[1, 0]].concat());
     seed("capture", "bad-too-long", &[5, 0, 0, 1, b'x']);
+}
+
+fn entry() {
+    let messages = ["one", "", "three"].map(Message::of);
+    let packed = [
+        ("none", Packed::None),
+        ("lz4", Packed::Lz4),
+        ("zlib", Packed::Zlib),
+        ("zstd", Packed::Zstd),
+        ("snappy", Packed::Snappy),
+    ];
+    for (name, codec) in packed {
+        seed("entry", &format!("good-{name}"), &Shape { codec, ..Shape::default() }.entry(&messages));
+    }
+    let version = Some(vec![0, 0, 0, 0, 0, 0, 0, 7]);
+    let alone = Shape { schema_version: version, ..Shape::single() };
+    let good = alone.entry(&messages);
+    seed("entry", "good-alone", &good);
+    seed("entry", "good-with-broker-metadata", &[&[0x0e, 0x02, 0, 0, 0, 2, 8, 1], good.as_slice()].concat());
+    seed("entry", "good-tombstone", &Shape { tombstone: true, ..Shape::single() }.entry(&messages));
+    seed("entry", "bad-checksum", &with(&good, 3, good[3] ^ 1));
+    seed("entry", "bad-cut", &good[..good.len() - 1]);
+    seed("entry", "bad-chunk", &Shape { chunks: Some(3), ..Shape::single() }.entry(&messages));
+    seed("entry", "bad-encrypted", &Shape { encrypted: true, ..Shape::single() }.entry(&messages));
+    seed("entry", "bad-count", &Shape { count: Some(4), ..Shape::default() }.entry(&messages));
+    seed("entry", "bad-first-size", &Shape { first_size: Some(-1), ..Shape::default() }.entry(&messages));
+    let size = Shape { codec: Packed::Lz4, uncompressed_size: Some(u32::MAX), ..Shape::default() };
+    seed("entry", "bad-size", &size.entry(&messages));
+    seed("entry", "bad-codec", &Shape { codec: Packed::Unknown(9), ..Shape::default() }.entry(&messages));
+}
+
+fn frames() {
+    let place = MessageIdData { ledger_id: 7, entry_id: u64::MAX, ..MessageIdData::default() };
+    let message = CommandMessage { consumer_id: 1, message_id: place, redelivery_count: Some(2), ..Default::default() };
+    let message = command(Type::Message, |made| made.message = Some(message));
+    let entry = framed(&message, &Shape::default().entry(&[Message::of("one")]));
+    let ping = framed(&command(Type::Ping, |made| made.ping = Some(CommandPing {})), &[]);
+    let error = CommandError { request_id: 3, error: 11, message: "no topic".to_owned() };
+    let error = framed(&command(Type::Error, |made| made.error = Some(error)), &[]);
+    let all = [ping.as_slice(), &entry, &error, &entry].concat();
+    seed("frames", "good-none", b"");
+    seed("frames", "good-four", &all);
+    seed("frames", "bad-cut", &all[..all.len() - 1]);
+    seed("frames", "bad-length", &with(&all, 0, 0x7f));
+    seed("frames", "bad-command-length", &with(&all, 5, 1));
+    seed("frames", "bad-command", &[0, 0, 0, 6, 0, 0, 0, 2, 0xff, 0xff]);
+    seed("frames", "bad-message-without-place", &[0, 0, 0, 8, 0, 0, 0, 4, 8, 9, 0x4a, 0]);
 }
 
 fn container() {

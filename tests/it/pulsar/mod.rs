@@ -3,6 +3,8 @@
 mod admin;
 mod broker;
 mod clients;
+mod double;
+mod generated;
 mod sender;
 mod setup;
 mod source;

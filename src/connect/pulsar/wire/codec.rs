@@ -117,12 +117,23 @@ impl Codec {
     }
 }
 
-/// Inflates a whole zlib stream; the result is what it gave, or one more than the room where there is more.
+/// Inflates a zlib stream, which need not end: Java's client only flushes it. The result is what it gave, or one more than the room
+/// where there is more.
 fn inflate(body: &[u8], room: &mut [u8]) -> Result<usize, flate2::DecompressError> {
     let mut stream = Decompress::new(true);
-    let status = stream.decompress(body, room, FlushDecompress::Finish)?;
-    let made = usize::try_from(stream.total_out()).unwrap_or(usize::MAX);
-    Ok(if status == Status::StreamEnd { made } else { made + 1 })
+    let mut beyond = [0];
+    let (mut read, mut made) = (0, 0);
+    loop {
+        let out = if made < room.len() { &mut room[made..] } else { beyond.as_mut_slice() };
+        let status = stream.decompress(&body[read..], out, FlushDecompress::None)?;
+        // Totals of streams of at most so many bytes as an address has.
+        let (read_now, made_now) = (stream.total_in() as usize, stream.total_out() as usize);
+        let stands = (read_now, made_now) == (read, made);
+        (read, made) = (read_now, made_now);
+        if status == Status::StreamEnd || stands || made > room.len() {
+            return Ok(made);
+        }
+    }
 }
 
 impl fmt::Display for Codec {

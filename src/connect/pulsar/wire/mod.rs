@@ -12,3 +12,7 @@ pub mod entry;
 mod fields;
 pub mod frame;
 pub mod metadata;
+pub mod send;
+
+#[cfg(test)]
+mod tests;
