@@ -70,6 +70,10 @@ impl Stream<'_> {
                 let words = format!("GET_LAST_MESSAGE_ID was not answered in {PULSAR_REQUEST_MS} ms");
                 return Err(Failed::new(Cause::TimedOut, words).into());
             }
+            if now >= since + Duration::from_millis(PULSAR_QUIET_MS.1) {
+                // A broker that does not answer is not one that says it has no more.
+                self.task.handover.caught_up(false);
+            }
             self.due.quiet.0 = self.due.quiet.0.max(now + Duration::from_millis(PULSAR_QUIET_MS.0));
             return Ok(());
         }

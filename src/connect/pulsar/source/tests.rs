@@ -112,10 +112,14 @@ fn what_comes_later_is_read_after_the_end() {
 #[test]
 fn nothing_that_happens_on_the_way_is_seen_in_what_is_read() {
     let double = small_ledgers();
-    append(&double, TOPIC, 0..100);
+    append(&double, TOPIC, 0..2);
+    let of = |number: u32| Message::of(number.to_be_bytes().to_vec());
+    let lost = double.append(TOPIC, &Shape::default().entry(&[of(4), of(5)]));
+    append(&double, TOPIC, 3..100);
     for damage in [Damage::Twice, Damage::Swapped, Damage::Cut, Damage::Closed, Damage::Unload, Damage::Checksum] {
         double.plan(None, Fault::Entry(None, damage), 1);
     }
+    double.plan(None, Fault::Entry(Some(lost), Damage::Lost), 1);
     let mut slot = Slot::open(config(&double), None);
     let mut numbers = Vec::new();
     for turn in 0..100 {
