@@ -18,7 +18,7 @@ fi
 
 step cargo fmt --all --check
 # Both feature sets are linted: what ships, and what the failpoint tests run.
-step cargo clippy --locked --all-targets --all-features -- --deny warnings
+step cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 step cargo clippy --locked --lib --bins -- --deny warnings
 
 # The integration tests read from a real Pulsar, whose jars are fetched once and kept. Where a program is missing and cannot be
@@ -36,7 +36,7 @@ fi
 step scripts/stack.sh install
 
 # Unit tests, integration tests and the examples in doc comments, on the program as it ships.
-step cargo test --locked
+step cargo test --locked --workspace
 # Our own crate built once more with the steps at which it can be made to die and the mistakes it can be made to make: aborts at
 # every step of a commit, and the real graph under a thousand seeds (scripts/simulate.sh plays more).
 step cargo test --locked --features failpoints,mutations --test failpoints --test sim
