@@ -13,6 +13,8 @@ pub(crate) struct Pipeline {
     pub(crate) source: String,
     pub(crate) out: PathBuf,
     pub(crate) state: PathBuf,
+    /// More flags of every run.
+    pub(crate) flags: Vec<String>,
 }
 
 impl Pipeline {
@@ -23,6 +25,7 @@ impl Pipeline {
             source: source.into(),
             out: place.join("out"),
             state: place.join("state"),
+            flags: Vec::new(),
         }
     }
 
@@ -39,7 +42,8 @@ impl Pipeline {
             .arg(format!("dir:{}", self.state.display()))
             .arg("-w")
             .arg(workers.to_string())
-            .arg("--json");
+            .arg("--json")
+            .args(&self.flags);
         command
     }
 

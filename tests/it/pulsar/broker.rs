@@ -62,7 +62,9 @@ impl Broker {
     /// The one that all tests of this program may use, but not stop. It is started by the first that asks.
     pub(super) fn shared() -> &'static Broker {
         static SHARED: OnceLock<Broker> = OnceLock::new();
-        SHARED.get_or_init(|| Broker::start(Settings::default()))
+        // Small ledgers: every longer test sees them roll over.
+        let lines = &["managedLedgerMaxEntriesPerLedger=500", "managedLedgerMinLedgerRolloverTimeMinutes=0"];
+        SHARED.get_or_init(|| Broker::start(Settings { lines, secure: false }))
     }
 
     /// Another one, for the test that starts it; seven seconds on a quiet machine.

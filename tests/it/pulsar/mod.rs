@@ -2,7 +2,12 @@
 
 mod admin;
 mod broker;
+mod changes;
 mod clients;
+mod faults;
+mod follower;
+mod input;
+mod reading;
 mod sender;
 mod setup;
 mod topic;

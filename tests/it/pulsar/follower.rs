@@ -1,0 +1,85 @@
+//! A pipeline that reads a topic: it never ends by itself, so it is watched until its rows are there, and then asked to stop.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::topic::Topic;
+use crate::harness::{Cluster, DEADLINE, Pipeline, Shape, demand_rows};
+use crate::oracle::Expected;
+
+/// How often the rows are looked at.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// The exit code of a process that SIGTERM has stopped.
+const STOPPED: i32 = 143;
+
+/// `minuet run` on a topic.
+pub(super) struct Follower {
+    pub(super) pipeline: Pipeline,
+}
+
+impl Follower {
+    /// A pipeline of a dataflow's folder that reads a topic from its first message on and writes below `place`.
+    pub(super) fn new(dataflow: &std::path::Path, topic: &Topic<'_>, place: &std::path::Path) -> Self {
+        let mut pipeline = Pipeline::new(dataflow, topic.url(), place);
+        pipeline.flags = ["--start", "earliest"].map(str::to_owned).to_vec();
+        Follower { pipeline }
+    }
+
+    /// The same with more flags.
+    pub(super) fn with(mut self, flags: &[&str]) -> Self {
+        self.pipeline.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// Starts it.
+    pub(super) fn start(&self, shape: Shape) -> Cluster {
+        Cluster::start(&self.pipeline, shape)
+    }
+
+    /// The newest commit; null before the first.
+    fn commit(&self) -> Value {
+        self.pipeline.newest().map(|newest| newest["commit"].clone()).unwrap_or_default()
+    }
+
+    /// Waits until a started one has committed once more.
+    pub(super) fn commits(&self, cluster: &mut Cluster) {
+        let before = self.commit();
+        cluster.process(0).until("a commit", || self.commit() != before);
+    }
+
+    /// Waits until a started one has written what it must, stops it, and demands that it wrote nothing else.
+    pub(super) fn comes_to(&self, mut cluster: Cluster, expected: &Expected, how: &str) {
+        let end = Instant::now() + DEADLINE;
+        while self.pipeline.rows() != expected.rows && Instant::now() < end {
+            if cluster.running().len() < cluster.shape.processes {
+                let said: Vec<String> = cluster.end().into_iter().map(|ended| ended.stderr).collect();
+                panic!("{how}: it ended by itself: {said:?}");
+            }
+            thread::sleep(GLANCE);
+        }
+        demand_rows(&self.pipeline.rows(), &expected.rows, how);
+        let mut summary = self.stop(cluster);
+        summary.remove("idle_decisions");
+        let mut counts = expected.summary.clone();
+        counts.remove("idle_decisions");
+        assert_eq!(summary, counts, "{how}");
+        demand_rows(&self.pipeline.rows(), &expected.rows, &format!("{how}, after its end"));
+    }
+
+    /// Runs it until it has written what it must.
+    pub(super) fn demand(&self, shape: Shape, expected: &Expected, how: &str) {
+        self.comes_to(self.start(shape), expected, &format!("{how}, {shape}"));
+    }
+
+    /// Asks all processes to stop; gives the summary.
+    pub(super) fn stop(&self, mut cluster: Cluster) -> std::collections::BTreeMap<String, u64> {
+        for process in cluster.running() {
+            cluster.process(process).signal("TERM");
+        }
+        let mut ended = cluster.end();
+        ended.swap_remove(0).demand(STOPPED).summary()
+    }
+}
