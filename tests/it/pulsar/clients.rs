@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use pulsar::{Pulsar, TokioExecutor};
+use pulsar::{Authentication, Pulsar, TokioExecutor};
 
+use super::broker::Broker;
 use super::topic::Topic;
 use crate::harness::{Running, scratch};
 
@@ -11,8 +12,7 @@ use crate::harness::{Running, scratch};
 pub(super) fn send_with_rust(topic: &Topic<'_>, logs: &[Vec<Vec<u8>>], batch: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let url = format!("pulsar://127.0.0.1:{}", topic.broker.port());
-        let client: Pulsar<_> = Pulsar::builder(url, TokioExecutor).build().await.expect("the broker is there");
+        let client = rust_client(topic.broker).await;
         for (name, payloads) in topic.logs().into_iter().zip(logs) {
             let batch_size = (batch > 0).then_some(batch);
             let options = pulsar::ProducerOptions { batch_size, ..Default::default() };
@@ -30,6 +30,18 @@ pub(super) fn send_with_rust(topic: &Topic<'_>, logs: &[Vec<Vec<u8>>], batch: u3
     });
 }
 
+/// A client of a broker; within TLS and with a token, where the broker has them.
+async fn rust_client(broker: &Broker) -> Pulsar<TokioExecutor> {
+    let builder = match broker.token() {
+        None => Pulsar::builder(format!("pulsar://127.0.0.1:{}", broker.port()), TokioExecutor),
+        Some(token) => Pulsar::builder(format!("pulsar+ssl://localhost:{}", broker.tls_port()), TokioExecutor)
+            .with_auth(Authentication { name: "token".to_owned(), data: token.into_bytes() })
+            .with_certificate_chain_file(broker.secret("ca.pem"))
+            .expect("the CA's certificate can be read"),
+    };
+    builder.build().await.expect("the broker is there")
+}
+
 /// Lets the Java client send one payload so many times, over all partitions, flat out. It takes ten seconds: most of them to start
 /// and to end.
 pub(super) fn send_with_java(topic: &Topic<'_>, payload: &str, count: u64, more: &[&str]) {
@@ -42,4 +54,12 @@ pub(super) fn send_with_java(topic: &Topic<'_>, payload: &str, count: u64, more:
     arguments.extend(more);
     arguments.push(&name);
     Running::start(&mut topic.broker.perf(&arguments)).end().demand(0);
+}
+
+/// Lets the Java client receive so many messages of a subscription; demands that they come and can be unpacked.
+pub(super) fn receive_with_java(topic: &Topic<'_>, subscription: &str, count: u64) {
+    let (name, count) = (topic.full_name(), count.to_string());
+    let arguments = ["consume", "--num-messages", &count, "--subscriptions", subscription, &name];
+    let ended = Running::start(&mut topic.broker.perf(&arguments)).end().demand(0);
+    assert!(ended.stdout.contains(&format!("{count} records received")), "{}", ended.stdout);
 }

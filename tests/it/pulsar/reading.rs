@@ -1,7 +1,5 @@
 //! What lies in a topic comes out as the rows of the oracle, whoever wrote it and however it is packed.
 
-use pulsar::message::proto::CompressionType::{Lz4, None as Plain, Snappy, Zlib, Zstd};
-
 use super::broker::Broker;
 use super::clients::send_with_rust;
 use super::follower::Follower;
@@ -26,15 +24,10 @@ fn trouble(events: &str) -> Input {
     Input::generate("sensors", &settings)
 }
 
-/// A manner for each codec.
-fn every_codec(framing: Framing) -> Vec<Manner> {
-    [Plain, Lz4, Zlib, Zstd, Snappy].map(|codec| Manner { framing, codec, schema_version: None }).to_vec()
-}
-
 fn compare(name: &str, input: &Input, entry: usize, framing: Framing, shape: Shape) {
     let topic = Topic::make(Broker::shared(), name, 5);
     topic.subscribe("sensors");
-    input.send(&topic, entry, &every_codec(framing));
+    input.send(&topic, entry, &Manner::every_codec(framing));
     let expected = input.expected(entry);
     assert!(expected.summary["late"] > 0, "the input has no late events: {:?}", expected.summary);
     let place = scratch();

@@ -45,6 +45,15 @@ impl Default for Manner {
     }
 }
 
+impl Manner {
+    /// One for each codec.
+    pub(super) fn every_codec(framing: Framing) -> Vec<Self> {
+        let of = |codec| Manner { framing, codec, schema_version: None };
+        use CompressionType::{Lz4, None as Plain, Snappy, Zlib, Zstd};
+        [Plain, Lz4, Zlib, Zstd, Snappy].map(of).to_vec()
+    }
+}
+
 /// A producer on one partition.
 pub(super) struct Sender {
     socket: TcpStream,

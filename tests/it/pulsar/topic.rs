@@ -44,11 +44,6 @@ impl<'a> Topic<'a> {
         format!("pulsar://127.0.0.1:{}/{}", self.broker.port(), self.name)
     }
 
-    /// The same within TLS.
-    pub(super) fn tls_url(&self) -> String {
-        format!("pulsar+ssl://localhost:{}/{}", self.broker.tls_port(), self.name)
-    }
-
     /// More partitions.
     pub(super) fn grow(&mut self, partitions: usize) {
         self.broker.admin("POST", &self.path("/partitions"), Some(&json!(partitions)));
