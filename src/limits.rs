@@ -351,5 +351,8 @@ pub const PULSAR_TOKEN_BYTES_MAX: usize = 64 << 10;
 /// Times that a look-up may be sent on to another broker; the Java client has the same.
 pub const PULSAR_REDIRECTS_MAX: u32 = 20;
 
+/// Milliseconds that a request to Pulsar's administration may take: making many partitions takes a while.
+pub const PULSAR_ADMIN_MS: u64 = 30_000;
+
 const _: () = assert!(PULSAR_CREDENTIALS_MS < 5_000, "a PING must be answered within 5 s");
 const _: () = assert!(PULSAR_INBOX_KEPT_BYTES >= 2 * PULSAR_INBOX_BYTES, "a usual buffer is kept");
