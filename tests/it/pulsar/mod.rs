@@ -8,6 +8,7 @@ mod faults;
 mod follower;
 mod input;
 mod reading;
+mod rounds;
 mod sender;
 mod setup;
 mod topic;
