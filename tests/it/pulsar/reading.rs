@@ -1,7 +1,9 @@
 //! What lies in a topic comes out as the rows of the oracle, whoever wrote it and however it is packed.
 
+use std::fs;
+
 use super::broker::Broker;
-use super::clients::send_with_rust;
+use super::clients::{send_with_java, send_with_rust};
 use super::follower::Follower;
 use super::input::{Input, hasty, send_departures};
 use super::sender::{Framing, Manner};
@@ -85,4 +87,53 @@ fn an_unpartitioned_topic_written_by_the_rust_client() {
     let expected = input.expected(1);
     assert_eq!(expected.summary["late"], 0);
     Follower::new(input.dataflow(), &topic, place.path()).demand(Shape::new(1, 1), &expected, "the Rust client");
+}
+
+const JAVA_SCHEMA: &str = r#"{"type": "record", "name": "Event", "fields": [
+    {"name": "source", "type": "string"},
+    {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    {"name": "value", "type": "double"}]}"#;
+
+const JAVA_DATAFLOW: &str = r#"version = 1
+[event]
+schema = "schema.avsc"
+source = "source"
+time = "at"
+[window]
+idle_after = "1s"
+[[measures]]
+field = "value"
+as = ["sum"]
+"#;
+
+/// The load tool takes its payload from a text file, so this is an event whose bytes are UTF-8: source "s", a time below, the value 2.
+fn event_in_utf8() -> Vec<u8> {
+    // A time is a chain of seven-bit groups, all but the last with the high bit set: a character of three bytes, one of two, one of one.
+    let time = [0xe2, 0x82, 0xac, 0xc3, 0xa5, 0x66];
+    let mut event = vec![2, b's'];
+    event.extend(time);
+    event.extend(2.0_f64.to_le_bytes());
+    event
+}
+
+#[test]
+fn a_topic_written_by_the_java_client() {
+    let place = scratch();
+    let dataflow = place.path().join("java");
+    fs::create_dir(&dataflow).unwrap();
+    fs::write(dataflow.join("schema.avsc"), JAVA_SCHEMA).unwrap();
+    fs::write(dataflow.join("dataflow.toml"), JAVA_DATAFLOW).unwrap();
+    let topic = Topic::make(Broker::shared(), "java", 2);
+    topic.subscribe("java");
+    let payload = String::from_utf8(event_in_utf8()).expect("made to be UTF-8");
+    send_with_java(&topic, &payload, 5_000, &["--compression", "LZ4"]);
+    send_with_java(&topic, &payload, 500, &["--disable-batching", "--compression", "ZSTD"]);
+    let count = topic.received(0) + topic.received(1);
+    assert!(count >= 5_500, "{count}");
+    let follower = Follower::new(&dataflow, &topic, place.path());
+    let mut cluster = follower.start(Shape::new(2, 1));
+    let wanted = format!(r#""source":"s","count":{count},"value_sum":{}.0"#, 2 * count);
+    cluster.process(0).until(&wanted, || follower.pipeline.rows().iter().any(|row| row.contains(&wanted)));
+    assert_eq!(follower.stop(cluster)["read"], count);
+    assert_eq!(follower.pipeline.rows().len(), 1);
 }
