@@ -22,6 +22,7 @@ port=${MINUET_PULSAR_PORT:-6650} web=${MINUET_PULSAR_WEB:-8080} tls=${MINUET_PUL
 admin=http://127.0.0.1:$web/admin/v2
 readonly patience=180 # seconds until a broker is healthy; 7 on a quiet machine
 
+usage() { sed -n '2,${/^#/!q;s/^# \{0,1\}//;p;}' "$0"; }
 say() { echo "pulsar: $*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -194,5 +195,6 @@ case ${1:-} in
   down) halt TERM ;;
   kill) halt KILL ;;
   topic | perf) "$@" ;;
-  *) sed -n '2,${/^#/!q;s/^# \{0,1\}//;p;}' "$0" >&2; exit 2 ;;
+  help) usage ;;
+  *) usage >&2; exit 2 ;;
 esac

@@ -100,6 +100,7 @@ schema = "schema.avsc"
 source = "source"
 time = "at"
 [window]
+out_of_order = "5s"
 idle_after = "1s"
 [[measures]]
 field = "value"
