@@ -351,8 +351,66 @@ pub const PULSAR_TOKEN_BYTES_MAX: usize = 64 << 10;
 /// Times that a look-up may be sent on to another broker; the Java client has the same.
 pub const PULSAR_REDIRECTS_MAX: u32 = 20;
 
+/// Partitions that a probe asks for their end.
+pub const PULSAR_PROBED_PARTITIONS_MAX: usize = 16;
+
 /// Milliseconds that a request to Pulsar's administration may take: making many partitions takes a while.
 pub const PULSAR_ADMIN_MS: u64 = 30_000;
 
 const _: () = assert!(PULSAR_CREDENTIALS_MS < 5_000, "a PING must be answered within 5 s");
 const _: () = assert!(PULSAR_INBOX_KEPT_BYTES >= 2 * PULSAR_INBOX_BYTES, "a usual buffer is kept");
+
+// Pulsar: reading.
+
+/// Ledgers whose last entries are remembered, so that an entry before another ledger's first can be acknowledged.
+pub const LEDGER_ENDS_KEPT: usize = 64;
+
+/// Entries that a broker reads at once, whatever the permits (`dispatcherMaxReadBatchSize`).
+pub const PULSAR_DISPATCH_ENTRIES: i64 = 100;
+
+/// Permits that are out at most: enough for a second of small messages on a slow network.
+pub const PULSAR_PERMITS_MAX: i64 = 20_000;
+
+/// Bytes that one partition may have on the way, and again as many that came and wait.
+pub const PULSAR_ON_THE_WAY_BYTES_MAX: usize = 8 << 20;
+
+/// Opened entries that are handed over ahead of the slot where they are small, and up to how many bytes they are.
+pub const PULSAR_SMALL_ENTRIES_MAX: usize = 256;
+
+/// See [`PULSAR_SMALL_ENTRIES_MAX`].
+pub const PULSAR_SMALL_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of buffers that a slot keeps for its next entries.
+pub const PULSAR_SPARE_BYTES_MAX: usize = 4 << 20;
+
+/// Milliseconds between two tries to connect: the first, and the longest.
+pub const PULSAR_AGAIN_MS: (u64, u64) = (100, 10_000);
+
+/// Milliseconds for which a failure that lasts (no permission, no topic) may go on in mid-run before the run ends.
+pub const PULSAR_LASTING_MS: u64 = 60_000;
+
+/// Milliseconds for which the source is looked up at the start before the run ends.
+pub const PULSAR_OPEN_MS: u64 = 120_000;
+
+/// Milliseconds without a message after which the broker is asked for its last one: at first, and at most.
+pub const PULSAR_QUIET_MS: (u64, u64) = (200, 5_000);
+
+/// Milliseconds without a message although the broker has some and may send them: then the connection is begun again.
+pub const PULSAR_STALLED_MS: u64 = 15_000;
+
+/// Milliseconds between two acknowledgements: a broker stores the cursor once a second.
+pub const PULSAR_ACKNOWLEDGE_MS: u64 = 1_000;
+
+/// Milliseconds until a broker has closed a consumer whose cursor was moved.
+pub const PULSAR_SEEK_MS: u64 = 5_000;
+
+/// Times that an entry's checksum may be wrong at one position.
+pub const PULSAR_CHECKSUMS_MAX: u32 = 3;
+
+/// Times that a broker may say that it does not have a schema version.
+pub const PULSAR_SCHEMA_TRIES_MAX: u32 = 5;
+
+/// Versions of a schema in one topic.
+pub const PULSAR_SCHEMA_VERSIONS_MAX: usize = 1_000;
+
+const _: () = assert!(PULSAR_ACKNOWLEDGE_MS >= 1_000, "what is acknowledged more often is not stored");

@@ -80,6 +80,7 @@ pub(super) fn demo(args: &Args) -> Ended {
         ))?;
     }
     let edges = Edges {
+        topic: None,
         source: Arc::new(Generated::new(generator(&plan, spec)?, args.speed.map_or(Pace::Flat, Pace::Speed))?),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&state)?),

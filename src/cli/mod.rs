@@ -6,8 +6,10 @@ mod generate;
 mod launch;
 mod place;
 mod run;
+mod security;
 mod shape;
 mod snapshot;
+mod topic;
 
 use std::fmt;
 use std::io::{self, Write};

@@ -1,11 +1,18 @@
-//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`, `-`.
+//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`, `pulsar://...`, `-`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// `files:GLOB` of a source.
-#[derive(Clone, Debug)]
-pub struct SourcePlace(pub String);
+use crate::connect::pulsar::Address;
+
+/// `files:GLOB` or `pulsar://...` of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourcePlace {
+    /// Files.
+    Files(String),
+    /// A topic.
+    Pulsar(Address),
+}
 
 /// `files:DIR` of a sink.
 #[derive(Clone, Debug)]
@@ -35,7 +42,11 @@ impl FromStr for SourcePlace {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        after(text, "files", "GLOB").map(|glob| SourcePlace(glob.to_owned()))
+        if text.starts_with("pulsar") {
+            return text.parse().map(SourcePlace::Pulsar);
+        }
+        let files = after(text, "files", "GLOB, pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC or pulsar+ssl://...");
+        files.map(|glob| SourcePlace::Files(glob.to_owned()))
     }
 }
 
@@ -70,6 +81,17 @@ impl FromStr for TargetPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_is_files_or_a_topic() {
+        assert_eq!("files:a/*".parse(), Ok(SourcePlace::Files("a/*".into())));
+        let address = "pulsar://127.0.0.1/public/default/t".parse().expect("it is one");
+        assert_eq!("pulsar://127.0.0.1/public/default/t".parse(), Ok(SourcePlace::Pulsar(address)));
+        for text in ["", "kafka:x", "pulsar:x", "pulsar://host/topic"] {
+            let error = text.parse::<SourcePlace>().expect_err("it is no place");
+            assert!(error.contains("pulsar://HOST"), "{text}: {error}");
+        }
+    }
 
     #[test]
     fn a_target_is_a_folder_or_standard_output() {

@@ -8,9 +8,11 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::shape::{ShapeArgs, fits};
+use super::topic::TopicArgs;
 use super::{Ended, Failure, answer, wall_clock};
 use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, begin, join, stop_on_signals};
 use crate::connect::files::{FileSink, Files, FolderStore};
+use crate::connect::pulsar::PulsarSource;
 use crate::connect::{Keeper, random_number};
 use crate::dataflow::edges::{Sink, Source};
 use crate::dataflow::{Combine, Fate, Job};
@@ -28,7 +30,8 @@ pub struct Args {
     /// The dataflow's folder.
     #[arg(value_name = "DATAFLOW_DIR")]
     pub dataflow: PathBuf,
-    /// Where events come from: files:GLOB (Avro container files, and capture files named *.events).
+    /// Where events come from: files:GLOB (Avro container files, and capture files named *.events), or a topic,
+    /// pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC (pulsar+ssl:// for TLS).
     #[arg(long, value_name = "PLACE")]
     pub source: SourcePlace,
     /// Where rows go: files:DIR.
@@ -52,6 +55,9 @@ pub struct Args {
     /// Resume from the manifest of this sequence number instead of the newest.
     #[arg(long, value_name = "SEQUENCE")]
     pub from: Option<u64>,
+    /// How a topic is read.
+    #[command(flatten)]
+    pub topic: TopicArgs,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
@@ -66,6 +72,8 @@ pub struct Args {
 /// The edges of a run.
 pub(super) struct Edges {
     pub source: Arc<dyn Source>,
+    /// The source once more, where it is a topic: it has more to tell.
+    pub topic: Option<Arc<PulsarSource>>,
     pub sink: Arc<dyn Sink>,
     pub store: Arc<dyn Store>,
 }
@@ -94,8 +102,10 @@ pub(super) fn run(args: &Args) -> Ended {
     start_log(args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
     let hosts = args.shape.hosts()?;
+    let (source, topic) = source(args, &plan)?;
     let edges = Edges {
-        source: Arc::new(Files::open(&args.source.0)?),
+        source,
+        topic,
         sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&args.state.0)?),
     };
@@ -110,6 +120,17 @@ pub(super) fn run(args: &Args) -> Ended {
     let (code, came) = drive(&plan, &edges, how, &stoppable)?;
     tell(args, code, &came)?;
     Ok(code)
+}
+
+/// The source, and the same as a topic where it is one.
+fn source(args: &Args, plan: &Arc<Plan>) -> Result<(Arc<dyn Source>, Option<Arc<PulsarSource>>), Error> {
+    match &args.source {
+        SourcePlace::Files(glob) => Ok((Arc::new(Files::open(glob)?), None)),
+        SourcePlace::Pulsar(address) => {
+            let topic = Arc::new(args.topic.source(address, plan)?);
+            Ok((Arc::clone(&topic) as _, Some(topic)))
+        }
+    }
 }
 
 fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {

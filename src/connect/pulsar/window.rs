@@ -1,0 +1,192 @@
+//! How much a partition may ask for: permits, and the bytes that they may bring.
+//!
+//! FLOW counts messages, but a broker that holds permits reads up to as many *entries*, 100 at most, and sends all that it has read; what
+//! that is more than the permits is paid back by later FLOWs. So permits of `p` bring at most `min(p, p / n + 100)` entries of `n`
+//! messages. With `p` up to 100 they bring `p` entries, however long the batches are: that is how few entries are asked for.
+//!
+//! How long entries are is only known from those that came. The first FLOW asks for one, and what more came than was thought is the
+//! budget's matter ([`super::budget`]).
+
+use crate::limits::{PULSAR_DISPATCH_ENTRIES, PULSAR_PERMITS_MAX};
+
+/// Entries over which a longer or larger one is remembered, as a power of two.
+const MEMORY: u32 = 6;
+
+/// What may be asked for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    /// Permits to give.
+    pub permits: u32,
+    /// Entries that may come then, with those that may have come anyway.
+    pub entries: u64,
+    /// Bytes to have reserved for them.
+    pub bytes: usize,
+}
+
+/// What one partition has asked for and what comes.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    /// Bytes of the largest entry lately; 0 before the first.
+    entry_bytes: usize,
+    /// Messages of an entry lately, in 64ths.
+    messages: u64,
+    /// Permits given and not used; negative where a dispatch brought more.
+    permits: i64,
+    /// Entries that may still come.
+    to_come: u64,
+}
+
+impl Window {
+    /// Of a partition of which nothing is known.
+    pub(super) fn new() -> Self {
+        Window { entry_bytes: 0, messages: 1 << MEMORY, permits: 0, to_come: 0 }
+    }
+
+    /// A new connection: nothing is asked for, what is known of the entries stays.
+    pub(super) fn begin(&mut self) {
+        (self.permits, self.to_come) = (0, 0);
+    }
+
+    /// An entry has come.
+    pub(super) fn came(&mut self, bytes: usize, messages: usize) {
+        self.permits -= i64::try_from(messages).unwrap_or(i64::MAX);
+        self.to_come = self.to_come.saturating_sub(1);
+        self.entry_bytes = bytes.max(self.entry_bytes - (self.entry_bytes >> MEMORY));
+        let long = (messages as u64) << MEMORY;
+        // Shorter ones count at once: the permits would bring more of them.
+        self.messages = long.min(self.messages - (self.messages >> MEMORY) + (long >> MEMORY));
+    }
+
+    /// Entries that may still come.
+    pub(super) fn to_come(&self) -> u64 {
+        self.to_come
+    }
+
+    /// Permits given and not used.
+    pub(super) fn permits(&self) -> i64 {
+        self.permits
+    }
+
+    /// What to ask for so that no more than `bytes` are on the way; none while what was asked for is not half used up.
+    pub(super) fn ask(&self, bytes: usize) -> Option<Ask> {
+        let target = self.target(bytes);
+        if self.permits > target / 2 {
+            return None;
+        }
+        let entries = self.worst(target).max(self.to_come);
+        let permits = u32::try_from(target - self.permits).unwrap_or(u32::MAX);
+        let bytes = usize::try_from(entries).unwrap_or(usize::MAX).saturating_mul(self.entry_bytes);
+        Some(Ask { permits, entries, bytes })
+    }
+
+    /// The least that may be asked for: the broker then sends one entry.
+    pub(super) fn ask_one(&self) -> Option<Ask> {
+        (self.permits <= 0).then(|| Ask {
+            permits: u32::try_from(1 - self.permits).unwrap_or(u32::MAX),
+            entries: self.to_come.max(1),
+            bytes: self.entry_bytes,
+        })
+    }
+
+    /// It has been asked for.
+    pub(super) fn asked(&mut self, ask: Ask) {
+        self.permits += i64::from(ask.permits);
+        self.to_come = ask.entries;
+    }
+
+    /// Messages of an entry, rounded down.
+    fn per_entry(&self) -> i64 {
+        i64::try_from(self.messages >> MEMORY).unwrap_or(i64::MAX).max(1)
+    }
+
+    /// The most entries that so many permits bring.
+    fn worst(&self, permits: i64) -> u64 {
+        let dispatched = permits / self.per_entry() + PULSAR_DISPATCH_ENTRIES;
+        u64::try_from(permits.min(dispatched)).unwrap_or(0)
+    }
+
+    /// The most permits that bring no more than `bytes`, one at least.
+    fn target(&self, bytes: usize) -> i64 {
+        if self.entry_bytes == 0 {
+            return 1;
+        }
+        let entries = i64::try_from(bytes / self.entry_bytes).unwrap_or(i64::MAX);
+        let batches = entries.saturating_sub(PULSAR_DISPATCH_ENTRIES).saturating_mul(self.per_entry());
+        entries.max(batches).clamp(1, PULSAR_PERMITS_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The broker's side: entries of these lengths, its permits, and what is on the way.
+    struct Broker {
+        permits: i64,
+        on_the_way: VecDeque<usize>,
+    }
+
+    impl Broker {
+        fn dispatch(&mut self, lengths: &mut dyn Iterator<Item = usize>) {
+            while self.permits > 0 {
+                let count = self.permits.min(PULSAR_DISPATCH_ENTRIES);
+                let read: Vec<usize> = lengths.take(usize::try_from(count).unwrap()).collect();
+                if read.is_empty() {
+                    return;
+                }
+                self.permits -= i64::try_from(read.iter().sum::<usize>()).unwrap();
+                self.on_the_way.extend(read);
+            }
+        }
+    }
+
+    proptest! {
+        /// With entries alike, never more are on the way than was said, all come, and it never stands still.
+        #[test]
+        fn what_comes_was_reserved(length in 1..2_000_usize, size in 1..100_000_usize, room in 1..(20_usize << 20), taken in prop::collection::vec(1..50_usize, 1..30)) {
+            let mut window = Window::new();
+            let mut broker = Broker { permits: 0, on_the_way: VecDeque::new() };
+            let mut left = 3_000_usize;
+            for turn in 0.. {
+                if left == 0 && broker.on_the_way.is_empty() { break; }
+                prop_assert!(turn < 20_000, "it stands still");
+                if let Some(ask) = window.ask(room) {
+                    window.asked(ask);
+                    broker.permits += i64::from(ask.permits);
+                }
+                let mut lengths = std::iter::from_fn(|| { left = left.checked_sub(1)?; Some(length) });
+                broker.dispatch(&mut lengths);
+                prop_assert!(broker.on_the_way.len() as u64 <= window.to_come());
+                for _ in 0..taken[turn % taken.len()] {
+                    if let Some(messages) = broker.on_the_way.pop_front() { window.came(size, messages); }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_asks_for_one_entry() {
+        let mut window = Window::new();
+        let ask = window.ask(1 << 20).unwrap();
+        assert_eq!((ask.permits, ask.entries), (1, 1));
+        window.asked(ask);
+        assert_eq!(window.ask(1 << 20), None);
+        window.came(100_000, 1_000);
+        // Paid back, and ten more entries.
+        let ask = window.ask(1 << 20).unwrap();
+        assert_eq!((i64::from(ask.permits) + window.permits(), ask.bytes), (10, 1_000_000));
+    }
+
+    #[test]
+    fn one_can_be_asked_for_when_nothing_is_on_the_way() {
+        let mut window = Window::new();
+        window.asked(window.ask_one().unwrap());
+        assert_eq!(window.ask_one(), None);
+        window.came(10, 50);
+        assert_eq!(window.ask_one().unwrap().permits, 50);
+    }
+}
