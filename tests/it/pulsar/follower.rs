@@ -1,5 +1,7 @@
 //! A pipeline that reads a topic: it never ends by itself, so it is watched until its rows are there, and then asked to stop.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ pub(super) struct Follower {
 
 impl Follower {
     /// A pipeline of a dataflow's folder that reads a topic from its first message on and writes below `place`.
-    pub(super) fn new(dataflow: &std::path::Path, topic: &Topic<'_>, place: &std::path::Path) -> Self {
+    pub(super) fn new(dataflow: &Path, topic: &Topic<'_>, place: &Path) -> Self {
         let mut pipeline = Pipeline::new(dataflow, topic.url(), place);
         pipeline.flags = ["--start", "earliest"].map(str::to_owned).to_vec();
         Follower { pipeline }
@@ -74,11 +76,9 @@ impl Follower {
         self.comes_to(self.start(shape), expected, &format!("{how}, {shape}"));
     }
 
-    /// Asks all processes to stop; gives the summary.
-    pub(super) fn stop(&self, mut cluster: Cluster) -> std::collections::BTreeMap<String, u64> {
-        for process in cluster.running() {
-            cluster.process(process).signal("TERM");
-        }
+    /// Asks the first process to stop, which ends them all; gives the summary.
+    pub(super) fn stop(&self, mut cluster: Cluster) -> BTreeMap<String, u64> {
+        cluster.process(0).signal("TERM");
         let mut ended = cluster.end();
         ended.swap_remove(0).demand(STOPPED).summary()
     }
