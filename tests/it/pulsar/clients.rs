@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs;
 
+use pulsar::producer::SendFuture;
 use pulsar::{Authentication, Pulsar, TokioExecutor};
 
 use super::broker::Broker;
@@ -22,7 +23,7 @@ pub(super) fn send_with_rust(topic: &Topic<'_>, logs: &[Vec<Vec<u8>>], batch: u3
             let options = pulsar::ProducerOptions { batch_size, ..Default::default() };
             let builder = client.producer().with_topic(name).with_options(options);
             let mut producer = builder.build().await.expect("a producer can be had");
-            let mut receipts = VecDeque::new();
+            let mut receipts: VecDeque<SendFuture> = VecDeque::new();
             for payload in payloads {
                 // It refuses to queue more than a hundred sends.
                 if receipts.len() >= SENDS.max(3 * batch as usize) {
@@ -30,7 +31,9 @@ pub(super) fn send_with_rust(topic: &Topic<'_>, logs: &[Vec<Vec<u8>>], batch: u3
                 }
                 receipts.push_back(producer.send_non_blocking(payload.clone()).await.expect("a message can be sent"));
             }
-            producer.send_batch().await.expect("the last batch can be sent");
+            if batch > 0 {
+                producer.send_batch().await.expect("the last batch can be sent");
+            }
             for receipt in receipts {
                 receipt.await.expect("the broker acknowledges");
             }

@@ -134,7 +134,8 @@ fn a_topic_written_by_the_java_client() {
     let follower = Follower::new(&dataflow, &topic, place.path());
     let mut cluster = follower.start(Shape::new(2, 1));
     let wanted = format!(r#""source":"s","count":{count},"value_sum":{}.0"#, 2 * count);
-    cluster.process(0).until(&wanted, || follower.pipeline.rows().iter().any(|row| row.contains(&wanted)));
-    assert_eq!(follower.stop(cluster)["read"], count);
-    assert_eq!(follower.pipeline.rows().len(), 1);
+    cluster.process(0).until(&wanted, || follower.has_committed(count));
+    follower.stop(cluster);
+    let rows = follower.pipeline.rows();
+    assert!(rows.len() == 1 && rows[0].contains(&wanted), "{wanted} is not alone in {rows:?}");
 }
