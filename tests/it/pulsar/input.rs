@@ -32,10 +32,10 @@ impl Input {
         Input { dataflow: hasty(name, place.path()), place, files, logs }
     }
 
-    /// Half a million events of sensors in seven partitions, or in as many as one wants: a backlog that takes seconds.
+    /// 200,000 events of sensors in seven partitions, or in as many as one wants: a backlog that takes seconds.
     pub(super) fn backlog(partitions: &str) -> Self {
         let settings =
-            [("seed", "16"), ("events", "500000"), ("sources", "400"), ("rate", "100"), ("partitions", partitions)];
+            [("seed", "16"), ("events", "200000"), ("sources", "400"), ("rate", "100"), ("partitions", partitions)];
         Input::generate("sensors", &settings)
     }
 
