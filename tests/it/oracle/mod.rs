@@ -94,6 +94,12 @@ pub(crate) fn expected_in(dataflow_folder: &Path, files: &[PathBuf], entry: usiz
     Expected { rows, summary }
 }
 
+/// How many events each block of an Avro object container file has.
+pub(crate) fn block_sizes(dataflow_folder: &Path, file: &Path) -> Vec<usize> {
+    let schema = Dataflow::read(dataflow_folder).schema;
+    entries(file, &schema, CAPTURE_ENTRY).iter().map(Vec::len).collect()
+}
+
 /// What is needed of an event; `None` where it is malformed.
 fn read(dataflow: &Dataflow, event: Event) -> Option<Good> {
     let value = event?;

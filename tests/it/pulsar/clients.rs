@@ -1,12 +1,17 @@
 //! Producers of other hands: the Rust client's and the Java client's, so that minuet reads what others write.
 
+use std::collections::VecDeque;
 use std::fs;
 
+use pulsar::producer::SendFuture;
 use pulsar::{Authentication, Pulsar, TokioExecutor};
 
 use super::broker::Broker;
 use super::topic::Topic;
 use crate::harness::{Running, scratch};
+
+/// Messages that the Rust client may have on the way, unbatched.
+const SENDS: usize = 50;
 
 /// Sends with the Rust client: partition by partition, all in order, in batches of so many (0: unbatched).
 pub(super) fn send_with_rust(topic: &Topic<'_>, logs: &[Vec<Vec<u8>>], batch: u32) {
@@ -18,11 +23,17 @@ pub(super) fn send_with_rust(topic: &Topic<'_>, logs: &[Vec<Vec<u8>>], batch: u3
             let options = pulsar::ProducerOptions { batch_size, ..Default::default() };
             let builder = client.producer().with_topic(name).with_options(options);
             let mut producer = builder.build().await.expect("a producer can be had");
-            let mut receipts = Vec::new();
+            let mut receipts: VecDeque<SendFuture> = VecDeque::new();
             for payload in payloads {
-                receipts.push(producer.send_non_blocking(payload.clone()).await.expect("a message can be sent"));
+                // It refuses to queue more than a hundred sends.
+                if receipts.len() >= SENDS.max(3 * batch as usize) {
+                    receipts.pop_front().expect("there are some").await.expect("the broker acknowledges");
+                }
+                receipts.push_back(producer.send_non_blocking(payload.clone()).await.expect("a message can be sent"));
             }
-            producer.send_batch().await.expect("the last batch can be sent");
+            if batch > 0 {
+                producer.send_batch().await.expect("the last batch can be sent");
+            }
             for receipt in receipts {
                 receipt.await.expect("the broker acknowledges");
             }

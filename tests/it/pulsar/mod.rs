@@ -2,9 +2,15 @@
 
 mod admin;
 mod broker;
+mod changes;
 mod clients;
 mod double;
+mod faults;
+mod follower;
 mod generated;
+mod input;
+mod reading;
+mod rounds;
 mod sender;
 mod setup;
 mod source;

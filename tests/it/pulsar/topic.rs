@@ -1,5 +1,7 @@
 //! A topic of a test, alone in a namespace of its own, and what its operator can do to it.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde_json::{Value, json};
 
 use super::broker::Broker;
@@ -16,7 +18,11 @@ pub(super) struct Topic<'a> {
 impl<'a> Topic<'a> {
     /// Makes one of so many partitions, or one that is not partitioned (0). The name must be the test's own.
     pub(super) fn make(broker: &'a Broker, name: &str, partitions: usize) -> Self {
+        // The broker answers two who make the same tenant at once with an internal error.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         broker.ensure("tenants/it", &json!({ "allowedClusters": ["standalone"] }));
+        drop(turn);
         broker.ensure(&format!("namespaces/it/{name}"), &json!({ "replication_clusters": ["standalone"] }));
         let topic = Topic { broker, name: format!("it/{name}/events"), partitions };
         match partitions {
@@ -42,6 +48,11 @@ impl<'a> Topic<'a> {
     /// Where minuet reads it.
     pub(super) fn url(&self) -> String {
         format!("pulsar://127.0.0.1:{}/{}", self.broker.port(), self.name)
+    }
+
+    /// The same within TLS.
+    pub(super) fn tls_url(&self) -> String {
+        format!("pulsar+ssl://localhost:{}/{}", self.broker.tls_port(), self.name)
     }
 
     /// More partitions.

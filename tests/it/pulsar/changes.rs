@@ -1,0 +1,146 @@
+//! What a topic's operator does while it is read: old data goes, partitions come, the schema changes, other kinds of messages appear.
+
+use pulsar::message::proto::{EncryptionKeys, MessageMetadata};
+
+use super::broker::Broker;
+use super::follower::Follower;
+use super::input::Input;
+use super::sender::{Manner, Sender};
+use super::topic::Topic;
+use crate::harness::{Running, Shape, demand_rows, scratch};
+
+/// Messages of an entry.
+const ENTRY: usize = 20;
+
+/// The exit code of a run whose data is not there.
+const DATA: i32 = 65;
+
+#[test]
+fn trimmed_data_is_refused_and_a_gap_is_gone_over_on_request() {
+    let input = Input::backlog("1");
+    let topic = Topic::make(Broker::shared(), "trimmed", 1);
+    topic.subscribe("sensors");
+    input.send(&topic, ENTRY, &[Manner::default()]);
+    let place = scratch();
+    let follower = Follower::new(input.dataflow(), &topic, place.path());
+    let mut cluster = follower.start(Shape::new(2, 1));
+    follower.commits(&mut cluster);
+    let before = follower.stop(cluster);
+    assert!(before < 150_000, "{before} messages are too many to have read by now");
+    let ledgers = topic.ledgers(0);
+    topic.skip_all(0, "sensors");
+    topic.unload();
+    topic.trim(0);
+    let left = topic.ledgers(0);
+    assert!(left.len() < ledgers.len() / 2, "{left:?} is left of {ledgers:?}");
+    // What comes after the gap.
+    let later = Input::generate(
+        "sensors",
+        &[("seed", "31"), ("events", "4000"), ("rate", "20"), ("partitions", "1"), ("start", "2026-01-02T00:00:00Z")],
+    );
+    later.send(&topic, ENTRY, &[Manner::default()]);
+    let refused = Running::start(&mut follower.pipeline.command(2)).end().demand(DATA);
+    refused.demand_words(&["--accept-gap"]);
+    let follower = follower.with(&["--accept-gap"]);
+    let mut cluster = follower.start(Shape::new(1, 1));
+    let expected = later.expected(ENTRY).rows;
+    let after =
+        || -> Vec<String> { follower.pipeline.rows().into_iter().filter(|row| row.contains("2026-01-02")).collect() };
+    cluster.process(0).until("the rows after the gap", || after() == expected);
+    assert_eq!(follower.stop(cluster), before + 4_000);
+}
+
+#[test]
+fn partitions_are_added() {
+    let input = Input::generate(
+        "sensors",
+        &[("seed", "32"), ("events", "40000"), ("sources", "100"), ("rate", "50"), ("partitions", "4")],
+    );
+    let mut topic = Topic::make(Broker::shared(), "grown", 2);
+    topic.subscribe("sensors");
+    input.send(&topic, ENTRY, &[Manner::default()]);
+    let place = scratch();
+    // No silence counts here: the partitions that are there must wait for those that come.
+    let patient = input.patient_dataflow("10m");
+    let follower = Follower::new(&patient, &topic, place.path());
+    let mut cluster = follower.start(Shape::new(2, 1));
+    follower.commits(&mut cluster);
+    topic.grow(4);
+    let added = &topic.logs()[2..];
+    for (log, payloads) in added.iter().zip(&input.logs[2..]) {
+        let mut sender = Sender::open(topic.broker, log);
+        payloads.chunks(ENTRY).for_each(|entry| sender.send(entry, &Manner::default()));
+        sender.finish();
+    }
+    let expected = input.expected(ENTRY).rows;
+    let rows = || follower.pipeline.rows();
+    // The last minutes stay open: nobody says that no more comes.
+    let last = expected.iter().filter_map(|row| row.get(..40)).max().unwrap_or_default().to_owned();
+    let closed: Vec<String> = expected.into_iter().filter(|row| row.get(..40) < Some(&last)).collect();
+    cluster.process(0).until("the rows of all partitions", || rows().len() >= closed.len());
+    follower.stop(cluster);
+    demand_rows(&rows(), &closed, "after partitions were added");
+}
+
+/// Two versions of a schema, entry by entry; the newer one has a field more, at the end.
+#[test]
+fn the_schema_changes_in_the_middle() {
+    let input = Input::generate(
+        "sensors",
+        &[("seed", "33"), ("events", "20000"), ("sources", "100"), ("rate", "50"), ("partitions", "2")],
+    );
+    let topic = Topic::make(Broker::shared(), "schemas", 2);
+    topic.subscribe("sensors");
+    let old = std::fs::read_to_string(input.dataflow().join("schema.avsc")).unwrap();
+    let mut new: serde_json::Value = serde_json::from_str(&old).unwrap();
+    let more = serde_json::json!({ "name": "later", "type": ["null", "string"], "default": null });
+    new["fields"].as_array_mut().unwrap().push(more);
+    topic.register(&old);
+    topic.register(&new.to_string());
+    for (log, payloads) in topic.logs().iter().zip(&input.logs) {
+        let mut sender = Sender::open(topic.broker, log);
+        for (number, entry) in payloads.chunks(ENTRY).enumerate() {
+            let version = number as u64 % 2;
+            // The branch null of the new field is a zero.
+            let longer = |payload: &Vec<u8>| if version == 1 { [&payload[..], &[0]].concat() } else { payload.clone() };
+            let entry: Vec<Vec<u8>> = entry.iter().map(longer).collect();
+            sender.send(&entry, &Manner { schema_version: Some(version), ..Manner::default() });
+        }
+        sender.finish();
+    }
+    let place = scratch();
+    let follower = Follower::new(input.dataflow(), &topic, place.path());
+    follower.demand(Shape::new(2, 1), &input.expected(ENTRY), "two versions of a schema");
+}
+
+fn demand_refused(name: &str, metadata: MessageMetadata, words: &[&str]) {
+    let topic = Topic::make(Broker::shared(), name, 0);
+    topic.subscribe("sensors");
+    let mut sender = Sender::open(topic.broker, &topic.logs()[0]);
+    sender.send_raw(&metadata, b"0123456789", 1);
+    sender.finish();
+    let place = scratch();
+    let follower = Follower::new(&crate::harness::dataflow("sensors"), &topic, place.path());
+    let ended = Running::start(&mut follower.pipeline.command(1)).end();
+    assert_ne!(ended.status.code(), Some(0));
+    ended.demand_words(words);
+}
+
+fn plain() -> MessageMetadata {
+    MessageMetadata { producer_name: "it".to_owned(), publish_time: 1, ..Default::default() }
+}
+
+#[test]
+fn a_chunk_is_refused() {
+    let (uuid, num_chunks_from_msg) = (Some("it-1".to_owned()), Some(2));
+    let chunk =
+        MessageMetadata { uuid, num_chunks_from_msg, chunk_id: Some(0), total_chunk_msg_size: Some(20), ..plain() };
+    demand_refused("chunk", chunk, &["chunk"]);
+}
+
+#[test]
+fn an_encrypted_message_is_refused() {
+    let keys = vec![EncryptionKeys { key: "key".to_owned(), value: vec![1], ..Default::default() }];
+    let encrypted = MessageMetadata { encryption_keys: keys, encryption_algo: Some("AES".to_owned()), ..plain() };
+    demand_refused("encrypted", encrypted, &["encrypt"]);
+}
