@@ -1,4 +1,4 @@
-//! What a topic's operator does while it is read: old data goes, partitions come, the schema changes, other kinds of messages appear.
+//! What a topic's operator does while it is read: old data goes, the schema changes, other kinds of messages appear.
 
 use pulsar::message::proto::{EncryptionKeys, MessageMetadata};
 
@@ -7,7 +7,7 @@ use super::follower::Follower;
 use super::input::Input;
 use super::sender::{Manner, Sender};
 use super::topic::Topic;
-use crate::harness::{Running, Shape, demand_rows, scratch};
+use crate::harness::{Running, Shape, scratch};
 
 /// Messages of an entry.
 const ENTRY: usize = 20;
@@ -48,38 +48,6 @@ fn trimmed_data_is_refused_and_a_gap_is_gone_over_on_request() {
         || -> Vec<String> { follower.pipeline.rows().into_iter().filter(|row| row.contains("2026-01-02")).collect() };
     cluster.process(0).until("the rows after the gap", || after() == expected);
     assert_eq!(follower.stop(cluster), before + 4_000);
-}
-
-#[test]
-fn partitions_are_added() {
-    let input = Input::generate(
-        "sensors",
-        &[("seed", "32"), ("events", "40000"), ("sources", "100"), ("rate", "50"), ("partitions", "4")],
-    );
-    let mut topic = Topic::make(Broker::shared(), "grown", 2);
-    topic.subscribe("sensors");
-    input.send(&topic, ENTRY, &[Manner::default()]);
-    let place = scratch();
-    // No silence counts here: the partitions that are there must wait for those that come.
-    let patient = input.patient_dataflow("10m");
-    let follower = Follower::new(&patient, &topic, place.path());
-    let mut cluster = follower.start(Shape::new(2, 1));
-    follower.commits(&mut cluster);
-    topic.grow(4);
-    let added = &topic.logs()[2..];
-    for (log, payloads) in added.iter().zip(&input.logs[2..]) {
-        let mut sender = Sender::open(topic.broker, log);
-        payloads.chunks(ENTRY).for_each(|entry| sender.send(entry, &Manner::default()));
-        sender.finish();
-    }
-    let expected = input.expected(ENTRY).rows;
-    let rows = || follower.pipeline.rows();
-    // The last minutes stay open: nobody says that no more comes.
-    let last = expected.iter().filter_map(|row| row.get(..40)).max().unwrap_or_default().to_owned();
-    let closed: Vec<String> = expected.into_iter().filter(|row| row.get(..40) < Some(&last)).collect();
-    cluster.process(0).until("the rows of all partitions", || rows().len() >= closed.len());
-    follower.stop(cluster);
-    demand_rows(&rows(), &closed, "after partitions were added");
 }
 
 /// Two versions of a schema, entry by entry; the newer one has a field more, at the end.

@@ -14,7 +14,8 @@ use crate::oracle::{self, Expected};
 
 /// Events and the files that the oracle reads them from.
 pub(super) struct Input {
-    place: TempDir,
+    /// Removed with this.
+    _place: TempDir,
     dataflow: PathBuf,
     files: Vec<PathBuf>,
     /// The payloads of each partition.
@@ -29,7 +30,7 @@ impl Input {
         generate(&dataflow(name), &folder, settings);
         let files = files(&folder, &[".events"]);
         let logs = files.iter().map(|file| captured(file)).collect();
-        Input { dataflow: hasty(name, place.path()), place, files, logs }
+        Input { dataflow: hasty(name, place.path()), _place: place, files, logs }
     }
 
     /// 200,000 events of sensors in seven partitions, or in as many as one wants: a backlog that takes seconds.
@@ -42,14 +43,6 @@ impl Input {
     /// The folder of the dataflow: the shipped one, but for how long a silence takes to count.
     pub(super) fn dataflow(&self) -> &Path {
         &self.dataflow
-    }
-
-    /// The same with another silence.
-    pub(super) fn patient_dataflow(&self, idle_after: &str) -> PathBuf {
-        let name = self.dataflow.file_name().and_then(|name| name.to_str()).expect("a dataflow's folder has a name");
-        let place = self.place.path().join(idle_after);
-        fs::create_dir(&place).unwrap();
-        copied(name, &place, idle_after)
     }
 
     /// What must come of it in entries of so many messages.
@@ -82,17 +75,12 @@ fn captured(file: &Path) -> Vec<Vec<u8>> {
 
 /// A copy of a shipped dataflow in which a partition is quiet after a second.
 pub(super) fn hasty(name: &str, place: &Path) -> PathBuf {
-    copied(name, place, "1s")
-}
-
-fn copied(name: &str, place: &Path, idle_after: &str) -> PathBuf {
     let (from, to) = (dataflow(name), place.join(name));
     fs::create_dir(&to).unwrap();
     fs::copy(from.join("schema.avsc"), to.join("schema.avsc")).unwrap();
     let text = fs::read_to_string(from.join("dataflow.toml")).unwrap();
     let kept = text.lines().filter(|line| !line.starts_with("idle_after"));
-    let window = format!("[window]\nidle_after = \"{idle_after}\"");
-    let lines = kept.map(|line| if line == "[window]" { &window } else { line });
+    let lines = kept.map(|line| if line == "[window]" { "[window]\nidle_after = \"1s\"" } else { line });
     fs::write(to.join("dataflow.toml"), lines.collect::<Vec<_>>().join("\n")).unwrap();
     to
 }
