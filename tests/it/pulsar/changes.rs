@@ -1,5 +1,8 @@
 //! What a topic's operator does while it is read: old data goes, partitions come, the schema changes, other kinds of messages appear.
 
+use std::thread;
+use std::time::Duration;
+
 use pulsar::message::proto::{EncryptionKeys, MessageMetadata};
 
 use super::broker::Broker;
@@ -58,20 +61,35 @@ fn partitions_are_added() {
     );
     let mut topic = Topic::make(Broker::shared(), "grown", 2);
     topic.subscribe("sensors");
-    input.send(&topic, ENTRY, &[Manner::default()]);
     let place = scratch();
     // No silence counts here: the partitions that are there must wait for those that come.
-    let patient = input.patient_dataflow("10m");
-    let follower = Follower::new(&patient, &topic, place.path());
+    let follower = Follower::new(&input.patient_dataflow("10m"), &topic, place.path());
+    let mut senders: Vec<Sender> = topic.logs().iter().map(|log| Sender::open(topic.broker, log)).collect();
+    let (old, added) = input.logs.split_at(2);
+    let mut rounds = old[0].chunks(ENTRY).zip(old[1].chunks(ENTRY));
+    let mut send = |rounds: &mut dyn Iterator<Item = (&[Vec<u8>], &[Vec<u8>])>| {
+        for (first, second) in rounds {
+            senders[0].send(first, &Manner::default());
+            senders[1].send(second, &Manner::default());
+        }
+    };
+    send(&mut rounds.by_ref().take(150));
     let mut cluster = follower.start(Shape::new(2, 1));
     follower.commits(&mut cluster);
     topic.grow(4);
-    let added = &topic.logs()[2..];
-    for (log, payloads) in added.iter().zip(&input.logs[2..]) {
+    for (log, payloads) in topic.logs()[2..].iter().zip(added) {
         let mut sender = Sender::open(topic.broker, log);
         payloads.chunks(ENTRY).for_each(|entry| sender.send(entry, &Manner::default()));
         sender.finish();
     }
+    // A run begins again at a commit, and those come with what is read.
+    while follower.pipeline.attempt() < 2 && rounds.len() > 0 {
+        send(&mut rounds.by_ref().take(1));
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(follower.pipeline.attempt(), 2, "the new partitions were not seen");
+    send(&mut rounds);
+    senders.into_iter().for_each(|sender| drop(sender.finish()));
     let expected = input.expected(ENTRY).rows;
     let rows = || follower.pipeline.rows();
     // The last minutes stay open: nobody says that no more comes.
