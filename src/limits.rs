@@ -281,7 +281,11 @@ const _: () =
     assert!(ENTRY_BYTES_MAX as u64 * 4 < DATA_MESSAGE_BYTES_MAX, "a batch of one entry's records must be sent");
 
 /// Milliseconds between two looks for new partitions.
-pub const PARTITIONS_LOOK_MS: u64 = 30_000;
+pub const PARTITIONS_LOOK_MS: u64 = 20_000;
+
+/// Milliseconds that a run which is to begin again with new partitions waits for a commit. A topic that gives no reason for one, as
+/// nothing closes a minute, must not be without its new partitions for that; what was read since the newest commit is read again.
+pub const OUTGROWN_MS_MAX: u64 = 20_000;
 
 /// Bytes of one line of a launched process's output that are passed on in one piece.
 pub const OUTPUT_LINE_BYTES_MAX: u64 = 1 << 20;

@@ -80,7 +80,7 @@ fn fill(broker: &Broker, ask: &Ask, sources: u64, (batch, codec): (u32, &str), t
     command.args(["--create-topic", &PARTITIONS.to_string(), "--partitions", &PARTITIONS.to_string()]);
     command.args(["--events", &ask.events.to_string(), "--sources", &sources.to_string()]);
     command.args(["--batch", &batch.to_string(), "--compression", codec]);
-    Watched::start(command).to_its_end(PATIENCE)
+    Watched::start(command).end_of_it(PATIENCE)
 }
 
 /// Reads a topic to its end, from the start of the program until everything is committed.
@@ -110,5 +110,5 @@ fn perf(broker: &Broker, events: u64, topic: &str) -> Taken {
     let mut command = broker.script("perf");
     command.args(["consume", "-ss", "perf", "-sp", "Earliest", "-m", &events.to_string()]);
     command.arg(format!("persistent://{topic}")).stdout(Stdio::null()).stderr(Stdio::null());
-    Watched::start(command).to_its_end(PATIENCE)
+    Watched::start(command).end_of_it(PATIENCE)
 }

@@ -36,7 +36,7 @@ impl Watched {
     }
 
     /// Waits until it ends by itself.
-    pub fn to_its_end(mut self, patience: Duration) -> Taken {
+    pub fn end_of_it(mut self, patience: Duration) -> Taken {
         let mut taken = Taken::default();
         loop {
             taken = self.taken().unwrap_or(taken);

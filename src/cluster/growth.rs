@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
+use crate::dataflow::Job;
 use crate::dataflow::edges::Source;
-use crate::dataflow::{Fate, Job};
 use crate::error::{Error, Result};
-use crate::limits::PARTITIONS_LOOK_MS;
+use crate::limits::{OUTGROWN_MS_MAX, PARTITIONS_LOOK_MS};
 
 /// Looks until it is dropped. A thread of its own, because asking a broker takes as long as it takes.
 pub(super) struct Growth {
@@ -17,14 +17,21 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    /// Begins to look; the run ends at the commit after the source has grown.
+    /// Begins to look; the run ends at the commit after the source has grown, or without one if none comes.
     pub fn watch(job: &Job) -> Result<Self> {
         let (_until, ended) = bounded(0);
         let (source, fate) = (Arc::clone(&job.source), job.fate.clone());
         let look = move || {
-            while ended.recv_timeout(Duration::from_millis(PARTITIONS_LOOK_MS)) == Err(RecvTimeoutError::Timeout)
-                && !has_grown(&*source, &fate)
-            {}
+            let is_over = |time| ended.recv_timeout(Duration::from_millis(time)) != Err(RecvTimeoutError::Timeout);
+            while !is_over(PARTITIONS_LOOK_MS) {
+                if has_grown(&*source) {
+                    fate.outgrow();
+                    if !is_over(OUTGROWN_MS_MAX) {
+                        fate.renew();
+                    }
+                    return;
+                }
+            }
         };
         thread::Builder::new()
             .name("growth".into())
@@ -34,20 +41,19 @@ impl Growth {
     }
 }
 
-fn has_grown(source: &dyn Source, fate: &Fate) -> bool {
+fn has_grown(source: &dyn Source) -> bool {
     match source.grown() {
-        Ok(false) => return false,
+        Ok(false) => false,
         Ok(true) => {
             tracing::info!(
                 "the source has new partitions: this run ends at its next commit and begins again with them"
             );
-            fate.outgrow();
+            true
         }
         // Those that read it know better whether it can be reached.
         Err(error) => {
             tracing::warn!("looking for new partitions: {error}");
-            return false;
+            false
         }
     }
-    true
 }
