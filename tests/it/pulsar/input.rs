@@ -75,13 +75,19 @@ fn captured(file: &Path) -> Vec<Vec<u8>> {
 
 /// A copy of a shipped dataflow in which a partition is quiet after a second.
 pub(super) fn hasty(name: &str, place: &Path) -> PathBuf {
+    copied(name, place, "1s")
+}
+
+/// The same after another time.
+pub(super) fn copied(name: &str, place: &Path, idle_after: &str) -> PathBuf {
     let (from, to) = (dataflow(name), place.join(name));
     fs::create_dir(&to).unwrap();
     fs::copy(from.join("schema.avsc"), to.join("schema.avsc")).unwrap();
     let text = fs::read_to_string(from.join("dataflow.toml")).unwrap();
     let kept = text.lines().filter(|line| !line.starts_with("idle_after"));
-    let lines = kept.map(|line| if line == "[window]" { "[window]\nidle_after = \"1s\"" } else { line });
-    fs::write(to.join("dataflow.toml"), lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let text = kept.collect::<Vec<_>>().join("\n");
+    let text = text.replace("[window]", &format!("[window]\nidle_after = \"{idle_after}\""));
+    fs::write(to.join("dataflow.toml"), text).unwrap();
     to
 }
 
