@@ -44,7 +44,7 @@ pub(in crate::dataflow) enum Then {
 
 /// What one look at the partitions gave.
 enum Looked {
-    /// An entry was read.
+    /// An entry was read, or a gap gone over.
     Read,
     /// None had an entry, or none may be read.
     Nothing,
@@ -206,6 +206,8 @@ impl Turn {
                     tracing::warn!(partition = state.cut.name, from = ?gap.from, to = ?gap.to, "a gap is accepted: {}", gap.why);
                     state.cut.gaps += 1;
                     state.cut.position = Some(gap.to);
+                    // What follows it is there already, and wakes nobody.
+                    return Ok(Looked::Read);
                 }
                 Next::Waiting => self.clock.waiting(partition),
                 Next::CaughtUp => self.clock.caught_up(partition, (self.job.clock)()),
