@@ -5,10 +5,12 @@
 #   scripts/crash.sh                             100 kills, with other dice every time
 #   scripts/crash.sh --rounds 5000               so many kills
 #   scripts/crash.sh --rounds 300 --seed 7       with dice thrown from 7: the same blows, as far as the machine keeps time
+#   scripts/crash.sh --pulsar --rounds 300       on a real broker, which is struck as well, with six blows to a pipeline
 set -eu
 cd "$(dirname "$0")/.."
 
 rounds=100
+pulsar=
 while [ $# -gt 0 ]; do
     case "$1" in
         --rounds | --seed)
@@ -19,9 +21,13 @@ while [ $# -gt 0 ]; do
             if [ "$1" = --rounds ]; then rounds=$2; else MINUET_SEED=$2; export MINUET_SEED; fi
             shift 2
             ;;
-        -h | --help) sed -n '2,7{s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
-        *) echo "crash.sh: '$1' is not known; allowed are --rounds N and --seed N" >&2; exit 2 ;;
+        --pulsar) pulsar=yes; shift ;;
+        -h | --help) sed -n '2,8{s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
+        *) echo "crash.sh: '$1' is not known; allowed are --rounds N, --seed N and --pulsar" >&2; exit 2 ;;
     esac
 done
 
+if [ -n "$pulsar" ]; then
+    MINUET_PULSAR_LIVES=$(((rounds + 5) / 6)) exec cargo test --locked --test it pulsar::rounds:: -- --nocapture
+fi
 MINUET_CRASH_KILLS=$rounds exec cargo test --locked --test it crash::killed_at_random_moments -- --exact --nocapture
