@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -10,6 +11,9 @@ use super::broker::Broker;
 
 /// How long the broker may take for an answer: an unload on a busy machine needs seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// From one try to the next.
+const AGAIN: Duration = Duration::from_millis(300);
 
 /// What was answered: the status and the body.
 #[derive(Debug)]
@@ -26,11 +30,17 @@ impl Answer {
 }
 
 impl Broker {
-    /// Asks for what must succeed.
+    /// Asks for what must succeed. A broker that has just come back says that it fails inside until its store is there, too.
     pub(super) fn admin(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
-        let answer = self.ask(method, path, body);
-        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
-        answer
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ask(method, path, body);
+            if (200..300).contains(&answer.status) {
+                return answer;
+            }
+            assert!(answer.status >= 500 && Instant::now() < end, "{method} {path}: {answer:?}");
+            thread::sleep(AGAIN);
+        }
     }
 
     /// Makes what may be there already.
