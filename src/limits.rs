@@ -379,6 +379,12 @@ pub const PULSAR_MEMORY_DEFAULT: usize = 256 << 20;
 /// Milliseconds between two lines of the log about a partition.
 pub const TOPIC_REPORT_MS: u64 = 10_000;
 
+/// Milliseconds for which a few entries wait for more before the slot is woken for them: waking it costs more than reading one.
+pub const PULSAR_LINGER_MS: u64 = 2;
+
+/// Entries, and bytes of them, for which the slot is woken at once.
+pub const PULSAR_WORTH_WAKING: (usize, usize) = (32, 64 << 10);
+
 /// Threads that share the connections of a process: one is enough for a million messages a second in large entries.
 pub const PULSAR_THREADS: usize = 2;
 

@@ -8,7 +8,9 @@ use tokio::sync::Notify;
 use super::budget::Budget;
 use crate::dataflow::edges::{Entry, Gap, Next, Wake};
 use crate::error::{Error, Result};
-use crate::limits::{PULSAR_SMALL_BYTES_MAX, PULSAR_SMALL_ENTRIES_MAX, PULSAR_SPARE_BYTES_MAX, QUEUED_ENTRIES_MAX};
+use crate::limits::{
+    PULSAR_SMALL_BYTES_MAX, PULSAR_SMALL_ENTRIES_MAX, PULSAR_SPARE_BYTES_MAX, PULSAR_WORTH_WAKING, QUEUED_ENTRIES_MAX,
+};
 use crate::snapshot::Position;
 
 /// Buffers of entries that were read, for the next ones of any partition of a slot.
@@ -53,6 +55,8 @@ struct State {
     bytes: usize,
     /// The broker says that nothing follows what was handed over.
     caught_up: bool,
+    /// The slot knows that there is something: it was woken, and has not found nothing since.
+    told: bool,
     /// The task waits for room.
     wants_room: bool,
     failed: Option<Error>,
@@ -65,6 +69,11 @@ impl State {
     fn has_room(&self) -> bool {
         self.items.len() < QUEUED_ENTRIES_MAX
             || (self.bytes < PULSAR_SMALL_BYTES_MAX && self.items.len() < PULSAR_SMALL_ENTRIES_MAX)
+    }
+
+    fn is_worth_waking(&self) -> bool {
+        let (entries, bytes) = PULSAR_WORTH_WAKING;
+        self.items.len() >= entries || self.bytes >= bytes
     }
 
     fn is_half_empty(&self) -> bool {
@@ -123,9 +132,27 @@ impl Handover {
         state.caught_up = false;
         state.bytes += bytes;
         state.items.push_back(item);
-        let first = state.items.len() == 1;
+        let tell = !state.told && state.is_worth_waking();
+        state.told |= tell;
         drop(state);
-        if first {
+        if tell {
+            (self.wake)();
+        }
+    }
+
+    /// Whether there is something that the slot does not know of: the task must tell it soon.
+    pub(super) fn is_untold(&self) -> bool {
+        let state = self.lock();
+        !state.told && !state.items.is_empty()
+    }
+
+    /// Wakes the slot for what it does not know of.
+    pub(super) fn tell(&self) {
+        let mut state = self.lock();
+        let tell = !state.told && !state.items.is_empty();
+        state.told |= tell;
+        drop(state);
+        if tell {
             (self.wake)();
         }
     }
@@ -161,6 +188,7 @@ impl Handover {
     pub(super) fn next(&self) -> Result<Next> {
         let mut state = self.lock();
         let Some(item) = state.items.pop_front() else {
+            state.told = false;
             return match &state.failed {
                 Some(error) => Err(error.clone()),
                 None if state.caught_up => Ok(Next::CaughtUp),
@@ -220,6 +248,9 @@ mod tests {
         assert!(matches!(handover.next(), Ok(Next::Waiting)));
         assert!(budget.take(60));
         handover.entry(entry(0), 60);
+        assert!(handover.is_untold());
+        handover.tell();
+        assert!(!handover.is_untold());
         handover.caught_up(true);
         handover.fail(Error::data("no more"));
         assert!(!budget.take(60));
@@ -227,6 +258,29 @@ mod tests {
         assert!(budget.take(60), "what an entry held is given back when it is taken");
         assert!(handover.next().is_err());
         assert_eq!(woken.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn the_slot_is_woken_for_many_or_when_it_is_told_and_not_again_before_it_found_nothing() {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&woken);
+        let wake: Wake = Arc::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let handover = Handover::new(wake, Budget::new(usize::MAX));
+        (0..PULSAR_WORTH_WAKING.0 as u64 - 1).for_each(|number| handover.entry(entry(number), 0));
+        assert_eq!(woken.load(Ordering::Relaxed), 0);
+        handover.entry(entry(99), 0);
+        handover.entry(entry(100), PULSAR_WORTH_WAKING.1);
+        handover.tell();
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        while matches!(handover.next(), Ok(Next::Entry(_))) {}
+        handover.tell();
+        assert_eq!(woken.load(Ordering::Relaxed), 1, "there is nothing to be told of");
+        handover.entry(entry(101), 0);
+        assert!(handover.is_untold());
+        handover.tell();
+        assert_eq!(woken.load(Ordering::Relaxed), 2);
     }
 
     #[test]

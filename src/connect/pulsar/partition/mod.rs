@@ -113,6 +113,7 @@ impl Task {
                 Err(end) => end,
             };
             self.connected(false);
+            self.handover.tell();
             self.handover.caught_up(false);
             let (cause, words) = match end {
                 End::Stop(error) => return self.stop(error),

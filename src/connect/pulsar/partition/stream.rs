@@ -14,7 +14,7 @@ use super::{End, Task};
 use crate::connect::pulsar::budget::Reserved;
 use crate::connect::pulsar::connection::{Connection, Frame};
 use crate::connect::pulsar::wire::command;
-use crate::limits::PULSAR_LOOK_MS;
+use crate::limits::{PULSAR_LINGER_MS, PULSAR_LOOK_MS};
 use crate::snapshot::Position;
 
 /// A subscription without its connection.
@@ -31,6 +31,8 @@ pub(super) struct Stream<'a> {
     pub judged: Option<Position>,
     /// Entries that came.
     pub came: u64,
+    /// When the slot is to be told of what was handed over.
+    pub tell: Option<Instant>,
     pub due: Due,
 }
 
@@ -65,6 +67,7 @@ impl<'a> Stream<'a> {
             short: false,
             judged: None,
             came: 0,
+            tell: None,
             due: Due::new(),
             task,
         }
@@ -94,6 +97,7 @@ impl<'a> Stream<'a> {
                 Event::Look => {}
             }
             self.pump()?;
+            self.tell();
             self.flow(true, &mut out);
             self.attend(connection, &mut out)?;
         }
@@ -119,10 +123,25 @@ impl<'a> Stream<'a> {
     /// is waited for it is looked for now and then.
     fn next_time(&self) -> Instant {
         let due = self.due.quiet.0.min(self.due.acknowledge);
+        let due = self.tell.map_or(due, |tell| tell.min(due));
         match self.stuck {
             Stuck::Budget | Stuck::Schema => due.min(Instant::now() + Duration::from_millis(PULSAR_LOOK_MS)),
             _ if self.short => due.min(Instant::now() + Duration::from_millis(PULSAR_LOOK_MS)),
             Stuck::No | Stuck::Room | Stuck::Cursor => due,
+        }
+    }
+
+    /// Tells the slot of what was handed over, a moment later: then more may have come, and waking it costs more than reading one.
+    fn tell(&mut self) {
+        let handover = &self.task.handover;
+        if !handover.is_untold() {
+            self.tell = None;
+            return;
+        }
+        let now = Instant::now();
+        if *self.tell.get_or_insert(now + Duration::from_millis(PULSAR_LINGER_MS)) <= now {
+            handover.tell();
+            self.tell = None;
         }
     }
 
