@@ -82,7 +82,7 @@ pub(super) fn demo(args: &Args) -> Ended {
     let pace = args.speed.map_or(Pace::Flat, Pace::Speed);
     let generated = Arc::new(Generated::new(generator(&plan, spec)?, pace)?);
     let edges = Edges {
-        input: &|| Ok(Input { source: Arc::clone(&generated) as _, topic: None }),
+        input: Arc::new(move || Ok(Input { source: Arc::clone(&generated) as _, topic: None })),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&state)?),
     };

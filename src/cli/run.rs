@@ -3,7 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
+use crossbeam_channel::{RecvTimeoutError, bounded};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::place::{SinkPlace, SourcePlace, StatePlace};
@@ -22,6 +25,9 @@ use crate::limits::MANIFESTS_KEPT_DEFAULT;
 use crate::observe::{Combining, LiveLine, LogFormat, Progress, Summary, start_log};
 use crate::plan::{self, Plan};
 use crate::snapshot::{From, History, Store};
+
+/// How often one that waits for its input looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Run a dataflow.
 #[derive(Debug, clap::Args)]
@@ -71,9 +77,9 @@ pub struct Args {
 }
 
 /// The edges of a run.
-pub(super) struct Edges<'a> {
+pub(super) struct Edges {
     /// Opens the input, for each run that follows another anew: it may have grown.
-    pub input: &'a dyn Fn() -> Result<Input, Error>,
+    pub input: Arc<dyn Fn() -> Result<Input, Error> + Send + Sync>,
     pub sink: Arc<dyn Sink>,
     pub store: Arc<dyn Store>,
 }
@@ -109,8 +115,9 @@ pub(super) fn run(args: &Args) -> Ended {
     start_log(args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
     let hosts = args.shape.hosts()?;
+    let (place, topic, reader) = (args.source.clone(), args.topic.clone(), Arc::clone(&plan));
     let edges = Edges {
-        input: &|| input(args, &plan),
+        input: Arc::new(move || input(&place, &topic, &reader)),
         sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
         store: Arc::new(FolderStore::open(&args.state.0)?),
     };
@@ -127,11 +134,11 @@ pub(super) fn run(args: &Args) -> Ended {
     Ok(code)
 }
 
-fn input(args: &Args, plan: &Arc<Plan>) -> Result<Input, Error> {
-    match &args.source {
+fn input(place: &SourcePlace, topic: &TopicArgs, plan: &Arc<Plan>) -> Result<Input, Error> {
+    match place {
         SourcePlace::Files(glob) => Ok(Input { source: Arc::new(Files::open(glob)?), topic: None }),
         SourcePlace::Pulsar(address) => {
-            let topic = Arc::new(args.topic.source(address, plan)?);
+            let topic = Arc::new(topic.source(address, plan)?);
             Ok(Input { source: Arc::clone(&topic) as _, topic: Some(topic) })
         }
     }
@@ -167,16 +174,13 @@ fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
 
 /// Runs a plan between its edges, to its end or until a signal, again and again while its source grows; gives the exit code and
 /// what it came to.
-pub(super) fn drive(
-    plan: &Arc<Plan>,
-    edges: &Edges<'_>,
-    mut how: How,
-    stoppable: &Stoppable,
-) -> Result<(u8, Came), Error> {
+pub(super) fn drive(plan: &Arc<Plan>, edges: &Edges, mut how: How, stoppable: &Stoppable) -> Result<(u8, Came), Error> {
     fits(&how.hosts, plan)?;
     loop {
         let fate = stoppable.fate.of_run();
-        let input = (edges.input)()?;
+        let Some(input) = open(edges, &fate)? else {
+            return Ok((stoppable.exit_code(), Came::Nothing));
+        };
         let Some(mut mesh) = Mesh::meet(&how.hosts, plan, &fate)? else {
             return Ok((stoppable.exit_code(), Came::Nothing));
         };
@@ -192,11 +196,32 @@ pub(super) fn drive(
     }
 }
 
+/// Opens the input on a thread of its own, because a broker that cannot be reached is tried for minutes, and a signal must not wait
+/// for that; none where the run is over before.
+fn open(edges: &Edges, fate: &Fate) -> Result<Option<Input>, Error> {
+    let (tell, told) = bounded(1);
+    let input = Arc::clone(&edges.input);
+    let open = move || {
+        // Nobody listens any more where the run was given up.
+        let _ = tell.send(input());
+    };
+    let thread = thread::Builder::new().name("open".into()).spawn(open);
+    thread.map_err(|cause| Error::outside("starting a thread", cause))?;
+    while !fate.is_over() {
+        match told.recv_timeout(LOOK) {
+            Ok(input) => return input.map(Some),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::bug("the thread that opens the input has ended")),
+        }
+    }
+    Ok(None)
+}
+
 /// One run, as one process of a mesh that has met.
 fn drive_in(
     mesh: &mut Mesh,
     plan: &Arc<Plan>,
-    edges: &Edges<'_>,
+    edges: &Edges,
     input: Input,
     how: &How,
     fate: Fate,

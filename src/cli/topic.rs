@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use super::security::SecurityArgs;
 use crate::connect::generate::parse_time;
 use crate::connect::pulsar::{Address, Begin, Check, Client, Config, PulsarSource};
 use crate::error::Result;
 use crate::event::ReadPlan;
-use crate::limits::{PULSAR_MEMORY_DEFAULT, PULSAR_THREADS};
+use crate::limits::{PULSAR_MEMORY_DEFAULT, PULSAR_MEMORY_MIN, PULSAR_THREADS};
 use crate::plan::Plan;
 
 /// How a topic is read.
@@ -15,7 +17,7 @@ use crate::plan::Plan;
 #[command(next_help_heading = "Pulsar: how the topic is read")]
 pub struct TopicArgs {
     /// The durable subscription; the pipeline's name unless given.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub subscription: Option<String>,
     /// Where the very first run begins: earliest, latest, or a publish time in UTC or milliseconds since 1970.
     #[arg(long, value_name = "earliest|latest|TIME", value_parser = parse_begin, default_value = "earliest")]
@@ -51,7 +53,14 @@ fn parse_bytes(text: &str) -> std::result::Result<Bytes, String> {
         .find_map(|(unit, name)| text.strip_suffix(name).map(|digits| (unit, digits)))
         .unwrap_or((1, text));
     let number = digits.trim().parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-    number.map(Bytes).ok_or_else(|| "allowed is a whole number, alone or with KiB, MiB or GiB".to_owned())
+    let bytes =
+        number.map(Bytes).ok_or_else(|| "allowed is a whole number, alone or with KiB, MiB or GiB".to_owned())?;
+    let least = Bytes(PULSAR_MEMORY_MIN);
+    if bytes.0 < least.0 {
+        Err(format!("allowed is {least} or more: what a broker sends at once must have room"))
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn parse_begin(text: &str) -> std::result::Result<Begin, String> {
@@ -92,11 +101,12 @@ mod tests {
 
     #[test]
     fn bytes_are_said_as_they_are_written() {
-        for (text, bytes) in [("1", 1), ("1000", 1_000), ("3KiB", 3 << 10), ("256MiB", 256 << 20), ("2 GiB", 2 << 30)] {
+        let good = [("100000000", 100_000_000), ("32769KiB", 32_769 << 10), ("256MiB", 256 << 20), ("2 GiB", 2 << 30)];
+        for (text, bytes) in good {
             assert_eq!(parse_bytes(text), Ok(Bytes(bytes)), "{text}");
             assert_eq!(Bytes(bytes).to_string(), text.replace(' ', ""));
         }
-        for text in ["", "MiB", "1.5GiB", "-1", "1kb", "99999999999GiB"] {
+        for text in ["", "MiB", "1.5GiB", "-1", "1kb", "99999999999GiB", "0", "1MiB"] {
             assert!(parse_bytes(text).expect_err("it is no number of bytes").contains("MiB"), "{text}");
         }
     }

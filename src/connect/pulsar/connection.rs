@@ -364,7 +364,8 @@ impl Connection {
     pub(super) fn refused(&self, what: &str, said: Option<(i32, String)>) -> Failed {
         let (number, words) = said.unwrap_or_default();
         let error = ServerError::try_from(number).unwrap_or(ServerError::UnknownError);
-        self.failed(Cause::Refused(error), &format!("{what} was refused: {} ({words})", error.as_str_name()))
+        let words = if words.is_empty() { words } else { format!(" ({words})") };
+        self.failed(Cause::Refused(error), &format!("{what} was refused: {}{words}", error.as_str_name()))
     }
 }
 
