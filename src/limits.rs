@@ -379,7 +379,7 @@ pub const PULSAR_MEMORY_DEFAULT: usize = 256 << 20;
 /// Milliseconds between two lines of the log about a partition.
 pub const TOPIC_REPORT_MS: u64 = 10_000;
 
-/// Milliseconds for which a few entries wait for more before the slot is woken for them: waking it costs more than reading one.
+/// Milliseconds for which a few entries wait for more before the slot is woken for them: it steps its whole graph each time.
 pub const PULSAR_LINGER_MS: u64 = 2;
 
 /// Entries, and bytes of them, for which the slot is woken at once.
@@ -388,7 +388,7 @@ pub const PULSAR_WORTH_WAKING: (usize, usize) = (32, 64 << 10);
 /// The least that `--memory` may be: a broker sends up to 5 MB at once, which take more when they are opened.
 pub const PULSAR_MEMORY_MIN: usize = 16 << 20;
 
-/// Threads that share the connections of a process: one is enough for a million messages a second in large entries.
+/// Threads that share the connections of a process.
 pub const PULSAR_THREADS: usize = 2;
 
 /// Milliseconds that a request to Pulsar's administration may take: making many partitions takes a while.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::failed::{Cause, Failed};
+use super::order::after;
 use super::pipe::{Pipe, Waited};
 use super::security::Credentials;
 use super::socket;
@@ -19,6 +20,7 @@ use crate::limits::{
     PULSAR_CONNECT_MS, PULSAR_FRAME_BYTES_MAX, PULSAR_FRAME_EXTRA_BYTES, PULSAR_GREETING_BYTES_MAX,
     PULSAR_KEEP_ALIVE_MS, PULSAR_KEPT_FRAMES_MAX, PULSAR_MESSAGE_BYTES, PULSAR_REQUEST_MS,
 };
+use crate::snapshot::Position;
 
 /// The version that is spoken: the first with all that is used, and known to brokers since 2.8.
 const PROTOCOL_VERSION: i32 = 19;
@@ -67,10 +69,29 @@ pub enum Frame<'a> {
 /// Where a topic ends, and how far a subscription has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastMessage {
-    /// The last entry that can be read; none where there is none, which does not mean that there never was one.
-    pub last: Option<(u64, u64)>,
-    /// The last entry that the broker counts as acknowledged; none before the first.
-    pub mark_delete: Option<(u64, u64)>,
+    /// The topic's last entry; none where there is none, which does not mean that there never was one.
+    pub last: Option<Position>,
+    /// The position after the mark-delete position; none where the broker does not say.
+    pub cursor: Option<Position>,
+}
+
+impl LastMessage {
+    /// GET_LAST_MESSAGE_ID, for a consumer of the connection.
+    pub(super) fn question(consumer_id: u64, request_id: u64) -> BaseCommand {
+        let asked = proto::CommandGetLastMessageId { consumer_id, request_id };
+        BaseCommand { get_last_message_id: Some(asked), ..command::of_type(Type::GetLastMessageId) }
+    }
+
+    /// Its answer. A ledger of -1 is none; an entry of -1 is the place before a ledger's first, which a last entry cannot be.
+    pub(super) fn told(answer: &BaseCommand) -> Option<Self> {
+        let answer = answer.get_last_message_id_response.as_ref()?;
+        let place =
+            |id: &proto::MessageIdData| (id.ledger_id != u64::MAX).then_some(Position(id.ledger_id, id.entry_id));
+        Some(LastMessage {
+            last: place(&answer.last_message_id).filter(|last| last.1 != u64::MAX),
+            cursor: answer.consumer_mark_delete_position.as_ref().and_then(place).map(after),
+        })
+    }
 }
 
 /// What came, its payload still in the inbox.
@@ -213,18 +234,8 @@ impl Connection {
 
     /// Where the topic of one of this connection's consumers ends, and how far its subscription has come.
     pub async fn last_message_id(&mut self, consumer: u64) -> Result<LastMessage, Failed> {
-        let asked = proto::CommandGetLastMessageId { consumer_id: consumer, request_id: 0 };
-        let command = BaseCommand { get_last_message_id: Some(asked), ..command::of_type(Type::GetLastMessageId) };
-        let answer = self.request(command).await?.get_last_message_id_response;
-        let answer = answer.ok_or_else(|| self.failed(Cause::Protocol, "its last message id is none"))?;
-        // -1 in either place is the broker's way to say none.
-        let place = |id: proto::MessageIdData| {
-            (id.ledger_id != u64::MAX && id.entry_id != u64::MAX).then_some((id.ledger_id, id.entry_id))
-        };
-        Ok(LastMessage {
-            last: place(answer.last_message_id),
-            mark_delete: answer.consumer_mark_delete_position.and_then(place),
-        })
+        let answer = self.request(LastMessage::question(consumer, 0)).await?;
+        LastMessage::told(&answer).ok_or_else(|| self.failed(Cause::Protocol, "its last message id is none"))
     }
 
     /// A topic's schema: this version, or the newest; none where the broker has none.

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::End;
 use super::stream::Stream;
-use super::subscribe::{self, Ends};
+use super::subscribe;
 use super::taking::Stuck;
-use crate::connect::pulsar::connection::Connection;
+use crate::connect::pulsar::connection::{Connection, LastMessage};
 use crate::connect::pulsar::failed::{Cause, Failed};
 use crate::connect::pulsar::order::Verdict;
 use crate::connect::pulsar::wire::command;
@@ -86,7 +86,7 @@ impl Stream<'_> {
             }
         };
         let id = connection.next_request_id();
-        command::frame(&subscribe::question(self.consumer, id), out);
+        command::frame(&LastMessage::question(self.consumer, id), out);
         self.due.question = Some((id, asked, now));
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Stream<'_> {
             }
         }
         let Some((_, asked, _)) = self.due.question.take_if(|(question, _, _)| *question == id) else { return Ok(()) };
-        let Some(ends) = subscribe::told(answer) else {
+        let Some(ends) = LastMessage::told(answer) else {
             let words = command::refusal(answer).map_or_else(String::new, |(_, words)| words);
             return Err(Failed::new(Cause::Protocol, format!("GET_LAST_MESSAGE_ID was refused: {words}")).into());
         };
@@ -127,7 +127,7 @@ impl Stream<'_> {
         }
     }
 
-    fn told(&mut self, position: Position, ends: Ends) -> Result<(), End> {
+    fn told(&mut self, position: Position, ends: LastMessage) -> Result<(), End> {
         match self.task.order.told(position, ends.cursor, self.due.acknowledged) {
             Verdict::LookAgain(why) => return Err(End::Again("gap", why)),
             Verdict::Missing(gap) => self.missing(position, gap)?,
@@ -138,7 +138,7 @@ impl Stream<'_> {
     }
 
     /// What the broker says when nothing has come for a while.
-    fn quiet(&mut self, came: u64, ends: Ends) -> Result<(), End> {
+    fn quiet(&mut self, came: u64, ends: LastMessage) -> Result<(), End> {
         let now = Instant::now();
         let wait = (self.due.quiet.1 * 2).min(Duration::from_millis(PULSAR_QUIET_MS.1));
         if came != self.came || !self.waiting.is_empty() {

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use super::{Begin, End, Task};
 use crate::connect::pulsar::connection::{Connection, Frame};
-use crate::connect::pulsar::failed::{Cause, Failed};
-use crate::connect::pulsar::order::{Resume, after};
+use crate::connect::pulsar::failed::Failed;
+use crate::connect::pulsar::order::Resume;
 use crate::connect::pulsar::wire::command;
 use crate::limits::PULSAR_SEEK_MS;
 use crate::snapshot::Position;
@@ -29,15 +29,6 @@ pub(super) struct Subscribed {
     pub acknowledge: Option<Position>,
 }
 
-/// What GET_LAST_MESSAGE_ID says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ends {
-    /// The topic's last entry; none where there is none, or none any more.
-    pub last: Option<Position>,
-    /// The position after the mark-delete position.
-    pub cursor: Option<Position>,
-}
-
 /// Connects and subscribes.
 pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
     let connection = task.setting.client.connect(&task.topic).await?;
@@ -48,7 +39,9 @@ pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
         // The cursor is the broker's from here on, or an entry that was never read could be sought over.
         task.begin = None;
     }
-    subscribed.cursor = ends(task, &mut subscribed).await?.cursor;
+    let told = subscribed.connection.last_message_id(subscribed.consumer).await;
+    let doing = |failed: Failed| failed.while_doing(format_args!("asking where {} ends", task.topic));
+    subscribed.cursor = told.map_err(doing)?.cursor;
     match task.order.resume(subscribed.cursor) {
         Resume::AsItIs => {}
         Resume::Acknowledge(entry) => subscribed.acknowledge = Some(entry),
@@ -141,29 +134,6 @@ async fn closed(connection: &mut Connection, consumer: u64) -> Result<(), Failed
             return Ok(());
         }
     }
-}
-
-async fn ends(task: &Task, subscribed: &mut Subscribed) -> Result<Ends, Failed> {
-    let answer = subscribed.connection.request(question(subscribed.consumer, 0)).await;
-    let answer = answer.map_err(|failed| failed.while_doing(format_args!("asking where {} ends", task.topic)))?;
-    told(&answer)
-        .ok_or_else(|| Failed::new(Cause::Protocol, format!("asking where {} ends: no answer in it", task.topic)))
-}
-
-/// GET_LAST_MESSAGE_ID.
-pub(super) fn question(consumer_id: u64, request_id: u64) -> BaseCommand {
-    let asked = proto::CommandGetLastMessageId { consumer_id, request_id };
-    BaseCommand { get_last_message_id: Some(asked), ..command::of_type(Type::GetLastMessageId) }
-}
-
-/// Its answer. A ledger of -1 is none; an entry of -1 is the place before a ledger's first, which a last entry cannot be.
-pub(super) fn told(answer: &BaseCommand) -> Option<Ends> {
-    let answer = answer.get_last_message_id_response.as_ref()?;
-    let place = |id: &MessageIdData| (id.ledger_id != u64::MAX).then_some(Position(id.ledger_id, id.entry_id));
-    Some(Ends {
-        last: place(&answer.last_message_id).filter(|last| last.1 != u64::MAX),
-        cursor: answer.consumer_mark_delete_position.as_ref().and_then(place).map(after),
-    })
 }
 
 /// A cumulative acknowledgement with a receipt.
