@@ -7,16 +7,19 @@
 //! it, and sends it again after every subscribe. Once it came, what follows it is what follows it in the log.
 //!
 //! `next` is the position that is expected: the witness is the entry before it. `cursor` is the position after the broker's
-//! mark-delete position, which it says in its answer to GET_LAST_MESSAGE_ID.
+//! mark-delete position, which it says in its answer to GET_LAST_MESSAGE_ID. `covered` is up to where a manifest covers what was read:
+//! when a program begins it is `next`, and falls behind from then on. Nothing at or after the last covered entry is ever acknowledged or
+//! sought over, or the broker could delete what only this program's memory has. So a program that subscribes again is sent what it read
+//! since its newest manifest, and drops it.
 //!
 //! After SUBSCRIBE, before anything is asked for ([`Order::resume`]):
 //!
 //! | `cursor` | known | done |
 //! |---|---|---|
 //! | nothing was read yet | nothing can be missing | read on from the cursor |
-//! | `< next`, or not told | the witness will come | ACK up to before the witness (a forward seek), then FLOW |
+//! | `< next`, or not told | the witness will come | ACK up to before the last covered entry (a forward seek), then FLOW |
 //! | `= next` | what is read next follows the witness | FLOW |
-//! | `> next` | somebody moved the cursor, or entries expired | SEEK back to the witness: what is still there is read |
+//! | `> next` | somebody moved the cursor, or entries expired | SEEK back to the last covered entry: what is still there is read |
 //!
 //! When an entry arrives ([`Order::arrived`]):
 //!
@@ -28,7 +31,7 @@
 //! | later in the same ledger | numbers left out | look again |
 //! | later ledger, not its first, or the witness did not come | entries left out, or nobody can tell | look again |
 //!
-//! To look again is to subscribe anew with a SEEK back to the witness. If the broker then still leaves it or its successor out, the
+//! To look again is to subscribe anew with a SEEK back to the last covered entry. If the broker then still leaves it or its successor out, the
 //! entries are gone ([`Verdict::Missing`]), whatever took them: retention, expiry, an operator, a lost ledger; or what stands there is
 //! never sent to consumers (the marks of transactions). That is refused, or recorded as a gap where the operator agreed.
 //!
@@ -105,14 +108,16 @@ impl Order {
         self.next
     }
 
-    /// After a subscribe, with the cursor where the broker says it is.
-    pub(super) fn resume(&mut self, cursor: Option<Position>) -> Resume {
+    /// After a subscribe, with the cursor where the broker says it is, and everything before `covered` in a manifest.
+    pub(super) fn resume(&mut self, cursor: Option<Position>, covered: Option<Position>) -> Resume {
         self.proven = false;
         let Some(next) = self.next else { return Resume::AsItIs };
         let moved = cursor.is_some_and(|cursor| cursor > next);
         if self.back == Back::Wanted || moved {
             self.back = Back::Done;
-            return Resume::SeekBack(Position(next.0, next.1.saturating_sub(1)));
+            // Before the first manifest a restart would begin where the first run did, so there is nothing to keep.
+            let back = covered.unwrap_or(next);
+            return Resume::SeekBack(Position(back.0, back.1.saturating_sub(1)));
         }
         self.back = Back::No;
         if cursor == Some(next) {
@@ -120,7 +125,8 @@ impl Order {
             return Resume::AsItIs;
         }
         let ahead = |entry: &Position| cursor.is_none_or(|cursor| after(*entry) > cursor);
-        self.acknowledgeable(next).filter(ahead).map_or(Resume::AsItIs, Resume::Acknowledge)
+        let covered = covered.and_then(|covered| self.acknowledgeable(covered));
+        covered.filter(ahead).map_or(Resume::AsItIs, Resume::Acknowledge)
     }
 
     /// An entry has come.

@@ -191,6 +191,7 @@ impl Source for PulsarSource {
         let mut lines = BTreeMap::new();
         for start in starts {
             let handover = Arc::new(Handover::new(Arc::clone(&wake), Arc::clone(&self.setting.budget)));
+            start.from.into_iter().for_each(|from| handover.cover(from));
             let task = self.task(start, &handover, &spare)?;
             let task = self.tasks.handle().spawn(task.run());
             lines.insert(start.partition, Line { handover, task });

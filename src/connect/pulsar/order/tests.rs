@@ -76,8 +76,10 @@ enum Step {
     Write(u64),
     Roll { trim: bool },
     Send(usize),
+    Commit,
     Acknowledge,
     Connect { behind: usize },
+    Restart,
     Skip(usize),
 }
 
@@ -86,7 +88,9 @@ fn step(skips: bool) -> impl Strategy<Value = Step> {
         3 => (1..6_u64).prop_map(Step::Write),
         2 => any::<bool>().prop_map(|trim| Step::Roll { trim }),
         5 => (1..8_usize).prop_map(Step::Send),
+        2 => Just(Step::Commit),
         2 => Just(Step::Acknowledge),
+        1 => Just(Step::Restart),
         2 => (0..5_usize).prop_map(|behind| Step::Connect { behind }),
         u32::from(skips) => (1..9_usize).prop_map(Step::Skip),
     ]
@@ -99,6 +103,10 @@ struct Reading {
     taken: Vec<Position>,
     gaps: Vec<Gap>,
     looked: usize,
+    /// What the newest manifest holds: the next position, and how many were taken and how many gaps said before it.
+    manifest: Option<(Position, usize, usize)>,
+    /// Somebody else moves the cursor, too.
+    skipped: bool,
 }
 
 impl Reading {
@@ -106,11 +114,37 @@ impl Reading {
         let unsaved = self.broker.cursor.saturating_sub(behind).max(self.broker.first_there());
         self.broker.cursor = unsaved;
         self.broker.sends = unsaved;
-        match self.order.resume(Some(self.broker.told(false))) {
+        match self.order.resume(Some(self.broker.told(false)), self.covered()) {
             Resume::AsItIs => {}
             Resume::Acknowledge(entry) => self.broker.acknowledge(entry),
             Resume::SeekBack(entry) => self.broker.seek(entry),
         }
+    }
+
+    fn covered(&self) -> Option<Position> {
+        self.manifest.map(|(covered, _, _)| covered)
+    }
+
+    fn commit(&mut self) {
+        self.manifest = self.order.next().map(|next| (next, self.taken.len(), self.gaps.len()));
+    }
+
+    /// Forgets what no manifest holds, as a program that dies does.
+    fn restart(&mut self) {
+        let (_, taken, gaps) = self.manifest.unwrap_or_default();
+        self.taken.truncate(taken);
+        self.gaps.truncate(gaps);
+        self.order = Order::new(self.covered());
+        if self.manifest.is_none() {
+            self.broker.seek(Position(0, 0));
+        }
+        self.connect(0);
+    }
+
+    /// The cursor is never past the last covered entry, unless somebody else moved it.
+    fn keeps_what_is_not_covered(&self) {
+        let covered = self.manifest.map_or(0, |(_, taken, _)| taken);
+        assert!(self.skipped || self.broker.cursor <= covered.saturating_sub(1), "{:?}", self.broker);
     }
 
     fn send(&mut self) {
@@ -145,20 +179,27 @@ impl Reading {
 
     fn run(steps: &[Step]) -> Reading {
         let broker = Broker { ledgers: vec![0], trimmed: 0, cursor: 0, sends: 0 };
-        let mut reading = Reading { broker, order: Order::new(None), taken: Vec::new(), gaps: Vec::new(), looked: 0 };
+        let order = Order::new(None);
+        let (taken, gaps, manifest) = (Vec::new(), Vec::new(), None);
+        let mut reading = Reading { broker, order, taken, gaps, looked: 0, manifest, skipped: false };
         for step in steps {
             match step {
                 Step::Write(count) => *reading.broker.ledgers.last_mut().unwrap() += count,
                 Step::Roll { trim } => reading.broker.roll(*trim),
                 Step::Send(count) => (0..*count).for_each(|_| reading.send()),
+                Step::Commit => reading.commit(),
                 Step::Acknowledge => {
-                    let next = reading.order.next();
-                    let upto = next.and_then(|next| reading.order.acknowledgeable(next));
+                    let upto = reading.covered().and_then(|covered| reading.order.acknowledgeable(covered));
                     upto.into_iter().for_each(|entry| reading.broker.acknowledge(entry));
                 }
                 Step::Connect { behind } => reading.connect(*behind),
-                Step::Skip(by) => reading.broker.skip(*by),
+                Step::Restart => reading.restart(),
+                Step::Skip(by) => {
+                    reading.skipped = true;
+                    reading.broker.skip(*by);
+                }
             }
+            reading.keeps_what_is_not_covered();
         }
         let rest = 3 * reading.broker.log().len() + 10;
         (0..rest).for_each(|_| reading.send());
@@ -200,7 +241,7 @@ proptest! {
 #[test]
 fn a_cursor_exactly_behind_the_last_entry_is_proof() {
     let mut order = Order::new(Some(Position(28, 4)));
-    assert_eq!(order.resume(Some(Position(28, 4))), Resume::AsItIs);
+    assert_eq!(order.resume(Some(Position(28, 4)), order.next()), Resume::AsItIs);
     assert_eq!(order.arrived(Position(40, 0)), Verdict::Ask);
     assert_eq!(order.told(Position(40, 0), Some(Position(28, 4)), None), Verdict::Take);
     order.take(Position(40, 0));
@@ -210,7 +251,7 @@ fn a_cursor_exactly_behind_the_last_entry_is_proof() {
 #[test]
 fn a_cursor_beyond_it_is_not() {
     let mut order = Order::new(Some(Position(28, 4)));
-    assert_eq!(order.resume(Some(Position(40, 0))), Resume::SeekBack(Position(28, 3)));
+    assert_eq!(order.resume(Some(Position(40, 0)), order.next()), Resume::SeekBack(Position(28, 3)));
     let Verdict::Missing(gap) = order.arrived(Position(40, 0)) else { panic!("it was looked at") };
     assert_eq!((gap.from, gap.to), (Position(28, 4), Position(40, 0)));
     assert!(gap.why.contains("28:3"), "{}", gap.why);
@@ -219,7 +260,7 @@ fn a_cursor_beyond_it_is_not() {
 #[test]
 fn a_cursor_moved_over_what_is_still_there_is_moved_back() {
     let mut order = Order::new(Some(Position(28, 4)));
-    assert_eq!(order.resume(Some(Position(28, 9))), Resume::SeekBack(Position(28, 3)));
+    assert_eq!(order.resume(Some(Position(28, 9)), order.next()), Resume::SeekBack(Position(28, 3)));
     assert_eq!(order.arrived(Position(28, 3)), Verdict::Repeat);
     assert_eq!(order.arrived(Position(28, 4)), Verdict::Take);
 }
@@ -227,9 +268,9 @@ fn a_cursor_moved_over_what_is_still_there_is_moved_back() {
 #[test]
 fn a_hole_is_looked_at_once_more_and_then_missing() {
     let mut order = Order::new(Some(Position(5, 7)));
-    assert_eq!(order.resume(Some(Position(5, 2))), Resume::Acknowledge(Position(5, 5)));
+    assert_eq!(order.resume(Some(Position(5, 2)), order.next()), Resume::Acknowledge(Position(5, 5)));
     assert!(matches!(order.arrived(Position(5, 9)), Verdict::LookAgain(_)));
-    assert_eq!(order.resume(Some(Position(5, 2))), Resume::SeekBack(Position(5, 6)));
+    assert_eq!(order.resume(Some(Position(5, 2)), order.next()), Resume::SeekBack(Position(5, 6)));
     assert_eq!(order.arrived(Position(5, 6)), Verdict::Repeat);
     assert!(matches!(order.arrived(Position(5, 9)), Verdict::Missing(_)));
     order.agree(Position(5, 9));
@@ -255,6 +296,6 @@ fn the_last_entry_read_is_never_acknowledged() {
 #[test]
 fn an_unknown_cursor_needs_the_witness() {
     let mut order = Order::new(Some(Position(5, 1)));
-    assert_eq!(order.resume(None), Resume::AsItIs);
+    assert_eq!(order.resume(None, order.next()), Resume::AsItIs);
     assert!(matches!(order.arrived(Position(8, 0)), Verdict::LookAgain(_)));
 }

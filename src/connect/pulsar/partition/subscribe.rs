@@ -42,7 +42,7 @@ pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
     let told = subscribed.connection.last_message_id(subscribed.consumer).await;
     let doing = |failed: Failed| failed.while_doing(format_args!("asking where {} ends", task.topic));
     subscribed.cursor = told.map_err(doing)?.cursor;
-    match task.order.resume(subscribed.cursor) {
+    match task.order.resume(subscribed.cursor, task.handover.covered()) {
         Resume::AsItIs => {}
         Resume::Acknowledge(entry) => subscribed.acknowledge = Some(entry),
         Resume::SeekBack(entry) => {
@@ -50,7 +50,7 @@ pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
                 partition = task.topic,
                 position = ?task.order.next(),
                 cursor = ?subscribed.cursor,
-                "the cursor is moved back to the last entry read, to see whether others are missing"
+                "the cursor is moved back to the last entry that is covered, to see whether others are missing"
             );
             seek(task, &mut subscribed, Place::Entry(entry)).await?;
         }

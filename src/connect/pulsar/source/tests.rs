@@ -139,6 +139,35 @@ fn nothing_that_happens_on_the_way_is_seen_in_what_is_read() {
 }
 
 #[test]
+fn what_no_manifest_covers_stays_at_the_broker_however_often_it_is_connected_to() {
+    let double = small_ledgers();
+    append(&double, TOPIC, 0..40);
+    let mut slot = Slot::open(config(&double), None);
+    let first: Vec<Entry> = (0..12).map(|_| slot.next().unwrap().expect("not yet the end")).collect();
+    slot.reader.acknowledge(0, first[2].next);
+    assert_eq!(slot.rest().0, (24..80).collect::<Vec<u32>>());
+    let reconnects = |slot: &Slot| slot._source.status()[0].reconnects.values().sum::<u64>();
+    for _ in 0..3 {
+        let before = reconnects(&slot);
+        double.disconnect();
+        let end = Instant::now() + PATIENCE;
+        while reconnects(&slot) == before || !slot._source.status()[0].connected {
+            assert!(Instant::now() < end);
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(slot.rest().0, Vec::<u32>::new(), "what is sent again is dropped");
+    }
+    let witness = first[1].position;
+    let kept = double.mark_delete(TOPIC, "s").expect("it has subscribed");
+    assert!(kept < At::new(witness.0.cast_signed(), witness.1.cast_signed() + 1), "{kept:?}");
+    drop(slot);
+    double.roll(TOPIC);
+    double.trim(TOPIC);
+    let mut slot = Slot::open(config(&double), Some(first[2].next));
+    assert_eq!(slot.rest().0, (6..80).collect::<Vec<u32>>(), "whoever begins at the manifest misses nothing");
+}
+
+#[test]
 fn a_run_goes_on_exactly_where_the_last_one_was() {
     let double = small_ledgers();
     append(&double, TOPIC, 0..14);
