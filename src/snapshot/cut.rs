@@ -1,5 +1,7 @@
 //! The cut: per partition, how far it was read when an epoch began, and what that gave.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::{Millis, Minute};
@@ -8,6 +10,12 @@ use crate::time::{Millis, Minute};
 /// entry number; Pulsar: ledger and entry). Ordered as the partition is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position(pub u64, pub u64);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0, self.1)
+    }
+}
 
 /// What became of the events of a partition: `read = folded + malformed + late + too_far_ahead`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,6 +30,7 @@ pub mod connection;
 mod failed;
 mod handover;
 mod order;
+mod paced;
 mod partition;
 mod pipe;
 pub mod probe;

@@ -111,7 +111,7 @@ impl Stream<'_> {
             match command::refusal(answer) {
                 None => self.task.counts.lock().acknowledged = Some(entry),
                 Some((_, words)) => {
-                    tracing::warn!(partition = self.task.topic, position = ?entry, "not acknowledged: {words}");
+                    tracing::warn!(partition = self.task.topic, position = %entry, "not acknowledged: {words}");
                 }
             }
         }
@@ -155,8 +155,8 @@ impl Stream<'_> {
         }
         let since = *self.due.stalled.get_or_insert(now);
         if now >= since + Duration::from_millis(PULSAR_STALLED_MS) {
-            let words =
-                format!("nothing has come for {PULSAR_STALLED_MS} ms, although the last entry is {:?}", ends.last);
+            let last = ends.last.map_or_else(String::new, |last| last.to_string());
+            let words = format!("nothing has come for {PULSAR_STALLED_MS} ms, although the last entry is {last}");
             return Err(End::Again("stalled", words));
         }
         Ok(())

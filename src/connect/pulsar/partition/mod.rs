@@ -128,7 +128,12 @@ impl Task {
                 End::Again(cause, words) => (cause, words),
             };
             *self.counts.lock().reconnects.entry(cause).or_default() += 1;
-            tracing::warn!(partition = self.topic, cause, position = ?self.order.next(), "connecting again: {words}");
+            tracing::warn!(
+                partition = self.topic,
+                cause,
+                position = self.order.next().map(display),
+                "connecting again: {words}"
+            );
             if self.progressed {
                 backoff.worked();
             }
@@ -141,7 +146,11 @@ impl Task {
     }
 
     fn stop(&self, error: Error) {
-        tracing::error!(partition = self.topic, position = ?self.order.next(), "the partition cannot be read on: {error}");
+        tracing::error!(
+            partition = self.topic,
+            position = self.order.next().map(display),
+            "the partition cannot be read on: {error}"
+        );
         self.handover.fail(error);
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn open(task: &mut Task, position: Position, payload: &[u8], head: He
         Err(Broken::Undecodable(why)) => Ok(Some(unreadable(position, payload, head, &why))),
         Err(Broken::Checksum) => Err(damaged(task, position)),
         Err(broken @ (Broken::Chunked(_) | Broken::Encrypted)) => {
-            Err(End::Stop(Error::data(format!("entry {}:{} of {}: {broken}", position.0, position.1, task.topic))))
+            Err(End::Stop(Error::data(format!("entry {position} of {}: {broken}", task.topic))))
         }
     }
 }
@@ -73,7 +73,7 @@ fn unreadable(position: Position, payload: &[u8], head: Head, why: &str) -> Entr
 fn damaged(task: &mut Task, position: Position) -> End {
     let before = task.damaged.filter(|(at, _)| *at == position).map_or(0, |(_, times)| times);
     task.damaged = Some((position, before + 1));
-    let words = format!("entry {}:{} of {}: its checksum is wrong", position.0, position.1, task.topic);
+    let words = format!("entry {position} of {}: its checksum is wrong", task.topic);
     if before + 1 < PULSAR_CHECKSUMS_MAX {
         return End::Again("checksum", words);
     }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::asking::Due;
 use super::subscribe::{self, Subscribed};
-use super::taking::{Raw, Stuck};
+use super::taking::{Raw, Seen, Stuck};
 use super::{End, Task};
 use crate::connect::pulsar::budget::Reserved;
 use crate::connect::pulsar::connection::{Connection, Frame};
@@ -31,6 +31,8 @@ pub(super) struct Stream<'a> {
     pub judged: Option<Position>,
     /// Entries that came.
     pub came: u64,
+    /// What of them is not counted yet.
+    pub seen: Seen,
     /// When the slot is to be told of what was handed over.
     pub tell: Option<Instant>,
     pub due: Due,
@@ -49,10 +51,9 @@ enum Event<'a> {
 pub(super) async fn run(task: &mut Task, subscribed: Subscribed) -> End {
     let Subscribed { mut connection, consumer, cursor, acknowledge } = subscribed;
     let mut stream = Stream::new(task, consumer, cursor);
-    match stream.read(&mut connection, acknowledge).await {
-        Err(end) => end,
-        Ok(never) => match never {},
-    }
+    let Err(end) = stream.read(&mut connection, acknowledge).await;
+    stream.count();
+    end
 }
 
 impl<'a> Stream<'a> {
@@ -67,6 +68,7 @@ impl<'a> Stream<'a> {
             short: false,
             judged: None,
             came: 0,
+            seen: Seen::default(),
             tell: None,
             due: Due::new(),
             task,
@@ -75,6 +77,7 @@ impl<'a> Stream<'a> {
 
     async fn read(&mut self, connection: &mut Connection, acknowledge: Option<Position>) -> Result<Infallible, End> {
         let mut out = Vec::new();
+        connection.pipe().expect_much();
         if let Some(entry) = acknowledge {
             self.acknowledge(entry, connection, &mut out);
         }
@@ -99,6 +102,7 @@ impl<'a> Stream<'a> {
             self.pump()?;
             self.tell();
             self.flow(true, &mut out);
+            self.count();
             self.attend(connection, &mut out)?;
         }
     }
@@ -169,8 +173,5 @@ impl<'a> Stream<'a> {
         }
         window.asked(ask);
         command::frame(&subscribe::flow(self.consumer, ask.permits), out);
-        let mut counts = self.task.counts.lock();
-        counts.permits = self.task.window.permits();
-        counts.bytes_held = self.reserved.held() as u64;
     }
 }

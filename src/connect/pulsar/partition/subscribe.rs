@@ -48,8 +48,8 @@ pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
         Resume::SeekBack(entry) => {
             tracing::warn!(
                 partition = task.topic,
-                position = ?task.order.next(),
-                cursor = ?subscribed.cursor,
+                position = task.order.next().map(display),
+                cursor = subscribed.cursor.map(display),
                 "the cursor is moved back to the last entry that is covered, to see whether others are missing"
             );
             seek(task, &mut subscribed, Place::Entry(entry)).await?;
@@ -58,8 +58,8 @@ pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
     tracing::info!(
         partition = task.topic,
         broker = subscribed.connection.broker(),
-        position = ?task.order.next(),
-        cursor = ?subscribed.cursor,
+        position = task.order.next().map(display),
+        cursor = subscribed.cursor.map(display),
         "subscribed"
     );
     Ok(subscribed)

@@ -37,22 +37,41 @@ pub(super) enum Stuck {
     Cursor,
 }
 
+/// What came and is not counted yet: the counts have a lock, and entries may be many.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Seen {
+    entries: u64,
+    messages: u64,
+    bytes: u64,
+    repeats: u64,
+}
+
 impl Stream<'_> {
+    /// Counts what came.
+    pub(super) fn count(&mut self) {
+        let seen = std::mem::take(&mut self.seen);
+        let mut counts = self.task.counts.lock();
+        counts.entries += seen.entries;
+        counts.messages += seen.messages;
+        counts.bytes += seen.bytes;
+        counts.repeats += seen.repeats;
+        counts.permits = self.task.window.permits();
+        counts.bytes_held = self.reserved.held() as u64;
+        counts.next = self.task.order.next();
+    }
+
     pub(super) fn came(&mut self, position: Position, payload: &[u8]) -> Result<(), End> {
         let head = opening::look(payload);
         self.came += 1;
         self.task.window.came(payload.len(), head.messages);
-        let (to_come, permits) = (self.task.window.to_come(), self.task.window.permits());
+        let to_come = self.task.window.to_come();
         if !self.reserved.came(payload.len(), to_come) {
             let words = format!("an entry of {} bytes came where shorter ones were expected", payload.len());
             return Err(End::Again("flooded", words));
         }
-        let mut counts = self.task.counts.lock();
-        counts.entries += 1;
-        counts.messages += head.messages as u64;
-        counts.bytes += payload.len() as u64;
-        counts.permits = permits;
-        drop(counts);
+        self.seen.entries += 1;
+        self.seen.messages += head.messages as u64;
+        self.seen.bytes += payload.len() as u64;
         let first = Duration::from_millis(PULSAR_QUIET_MS.0);
         self.due.quiet = (Instant::now() + first, first);
         self.due.stalled = None;
@@ -101,7 +120,6 @@ impl Stream<'_> {
                 self.task.order.take(position);
                 self.judged = None;
                 self.task.progressed = true;
-                self.task.counts.lock().next = self.task.order.next();
                 Ok(true)
             }
             other => {
@@ -118,7 +136,7 @@ impl Stream<'_> {
         match self.task.order.arrived(position) {
             Verdict::Take => {}
             Verdict::Repeat => {
-                self.task.counts.lock().repeats += 1;
+                self.seen.repeats += 1;
                 return Ok(false);
             }
             Verdict::Ask => {
@@ -136,9 +154,9 @@ impl Stream<'_> {
         let Gap { from, to, why } = &gap;
         if !self.task.setting.accept_gap {
             return Err(End::Stop(Error::data(format!(
-                "{} cannot be read on without a gap from {}:{} to {}:{}: {why}. retention, expiry or somebody who moved the \
+                "{} cannot be read on without a gap from {from} to {to}: {why}. retention, expiry or somebody who moved the \
                  subscription took what was there. --accept-gap goes on behind it and records it in the ledger",
-                self.task.topic, from.0, from.1, to.0, to.1
+                self.task.topic
             ))));
         }
         self.task.handover.gap(gap);
