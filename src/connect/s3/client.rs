@@ -13,11 +13,11 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::error::DisplayErrorContext;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::runtime::{self, Runtime};
 
 use super::Settings;
+use super::failed::causes;
 use crate::connect::GivenUp;
 use crate::error::{Error, Result};
 use crate::limits::{
@@ -132,8 +132,8 @@ async fn find_credentials(config: &SdkConfig) -> Result<()> {
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),
         Err(error @ (CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))) => {
-            Err(none(DisplayErrorContext(error).to_string()))
+            Err(none(causes(&error)))
         }
-        Err(error) => Err(Error::outside("getting credentials for S3", DisplayErrorContext(error))),
+        Err(error) => Err(Error::outside("getting credentials for S3", causes(&error))),
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error as Cause;
 
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::{Error, Fault};
 
@@ -24,6 +24,21 @@ impl<'a> Trying<'a> {
     }
 }
 
+/// An error with what lies behind it, in words alone.
+pub(super) fn causes(error: &dyn Cause) -> String {
+    let mut words = error.to_string();
+    let mut behind = error.source();
+    while let Some(cause) = behind {
+        let said = cause.to_string();
+        // Some say what lies behind them as well.
+        if !words.ends_with(&said) {
+            words = format!("{words}: {said}");
+        }
+        behind = cause.source();
+    }
+    words
+}
+
 /// The status and code of an answer; none where there was no whole one.
 pub(super) fn answered<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<(u16, &str)> {
     match error {
@@ -40,7 +55,7 @@ where
     E: ProvideErrorMetadata + Cause + Send + Sync + 'static,
 {
     let Some((status, code)) = answered(&error) else {
-        return lost(trying, DisplayErrorContext(error).to_string());
+        return lost(trying, causes(&error));
     };
     let said = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
     refused(trying, status, code, said)

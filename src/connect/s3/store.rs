@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
-use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 
 use super::client::{Tasks, connect, time_outs};
-use super::failed::{Trying, answered, failed, lost};
+use super::failed::{Trying, answered, causes, failed, lost};
 use super::{Address, Encryption, Settings};
 use crate::connect::{GivenUp, object_name};
 use crate::error::{Error, Fault, Result};
@@ -206,7 +205,7 @@ async fn body(doing: &str, mut answer: GetObjectOutput) -> Result<Vec<u8>> {
     let read = async {
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.body.next().await {
-            let chunk = chunk.map_err(|cause| cut(doing, DisplayErrorContext(cause).to_string()))?;
+            let chunk = chunk.map_err(|cause| cut(doing, causes(&cause)))?;
             if bytes.len() + chunk.len() > OBJECT_BYTES_MAX {
                 return Err(too_long());
             }
@@ -221,7 +220,7 @@ async fn body(doing: &str, mut answer: GetObjectOutput) -> Result<Vec<u8>> {
 
 /// Bytes that ended early, or that are not those that were stored.
 fn cut(doing: &str, why: String) -> Error {
-    if why.contains("checksum mismatch") || why.contains("ChecksumMismatch") {
+    if why.to_lowercase().contains("checksum mismatch") {
         return Error::data(format!("{doing}: the bytes are not those that were stored: {why}"));
     }
     lost(Trying::Read(doing), why)
