@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2034 # variables set by one and read by the other
 # One process of a service: its start, its end, how it is. Sourced by the scripts of services that are a single program; they set
 #   service      its name                        state     the folder of its data, log and process id
 #   port         where it listens on loopback    port_from the variable that chooses the port
