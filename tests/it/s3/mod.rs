@@ -8,11 +8,11 @@ mod snapshots;
 mod stub;
 mod takeover;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::harness::{Pipeline, Undisturbed, minuet};
-use super::servers::S3;
+use super::servers::{self, S3};
 
 /// An input of several commits.
 const TROUBLE: [(&str, &str); 4] =
@@ -36,6 +36,11 @@ pub(super) fn told_of(server: &S3) -> Vec<(String, String)> {
     told(&server.endpoint(), server.key(), server.secret())
 }
 
+/// Where the server has its objects, as files: what is stored is seen there even while it is away.
+fn objects(server: &S3) -> PathBuf {
+    servers::place("s3", server.address().port()).join("s3/data").join(server.bucket())
+}
+
 /// Sensor events with this seed, and what comes of them when nothing disturbs.
 fn calm(place: &Path, seed: &str) -> Undisturbed {
     let own = [("seed", seed), ("sources", "300"), ("rate", "60"), ("partitions", "4")];
@@ -46,7 +51,7 @@ fn calm(place: &Path, seed: &str) -> Undisturbed {
 /// The same pipeline with its state at a prefix of this server's bucket.
 fn in_bucket(calm: &Undisturbed, place: &Path, server: &S3, prefix: &str) -> Pipeline {
     Pipeline {
-        state: server.folder().join(prefix),
+        state: objects(server).join(prefix),
         place_of_state: Some(format!("s3://{}/{prefix}", server.bucket())),
         environment: told_of(server),
         ..calm.at(place)
