@@ -1,30 +1,24 @@
 //! Whether a server keeps the one promise that everything rests on: a put under a condition stores nothing where the name is taken.
 
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::S3Store;
-use crate::connect::{GivenUp, random_number};
-use crate::error::{Error, Fault, Result};
-use crate::limits::{S3_OPEN_MS, STORE_AGAIN_MS};
+use crate::connect::{GivenUp, Patient, random_number};
+use crate::error::{Error, Result};
+use crate::limits::S3_OPEN_MS;
 use crate::snapshot::Store;
 
 impl S3Store {
     /// Puts an object twice under the condition that its name is free, and removes it. A server that takes both is refused. One that
     /// is away may be so for [`S3_OPEN_MS`].
     pub fn probe(&self, given_up: &GivenUp) -> Result<()> {
-        let end = Instant::now() + Duration::from_millis(S3_OPEN_MS);
-        loop {
-            match self.keeps_conditions() {
-                Err(error) if error.fault == Fault::Outside && Instant::now() < end && !given_up() => {
-                    tracing::warn!(store = self.place(), %error, "S3 is not there yet");
-                    thread::sleep(Duration::from_millis(STORE_AGAIN_MS.0 + random_number() % STORE_AGAIN_MS.0));
-                }
-                answer => return answer,
-            }
-        }
+        let (end, given_up) = (Instant::now() + Duration::from_millis(S3_OPEN_MS), Arc::clone(given_up));
+        Patient::new(self.clone(), Arc::new(move || given_up() || Instant::now() >= end)).keeps_conditions()
     }
+}
 
+impl Patient<S3Store> {
     fn keeps_conditions(&self) -> Result<()> {
         let name = format!("probe-{:016x}{:016x}", random_number(), random_number());
         // The first may find its own bytes there, when its answer was lost and it was tried again.

@@ -138,7 +138,7 @@ fn s3_that_does_not_come_ends_the_start() {
     let endpoint = stub::start(|_| (503, refusal("SlowDown")));
     let place = scratch();
     let ended = run(place.path(), "s3://abc/x", told(&endpoint, "k", "s")).end().demand(69);
-    ended.demand_words(&["503 SlowDown", "S3 is not there yet"]);
+    ended.demand_words(&["503 SlowDown", "the store is away"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::*;
 use crate::error::{Fault, Happened};
+use crate::limits::OBJECT_NAME_BYTES_MAX;
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder can be made")
