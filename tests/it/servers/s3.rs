@@ -69,15 +69,20 @@ impl S3 {
         "minuet"
     }
 
-    /// Status and body of a signed request for an object of the bucket, by curl: no client of the program under test takes part.
+    /// Status and body of a signed request for an object of the bucket; 0 where there is no answer.
     pub(crate) fn request(&self, method: &str, object: &str, arguments: &[&str]) -> (u16, String) {
+        self.request_at(self.address(), method, object, arguments)
+    }
+
+    /// The same through a proxy, by curl: no client of the program under test takes part.
+    pub(crate) fn request_at(&self, at: SocketAddr, method: &str, object: &str, arguments: &[&str]) -> (u16, String) {
         let output = Command::new("curl")
             .args(["--silent", "--max-time", "60", "--write-out", "\n%{http_code}", "--request", method])
             .args(["--aws-sigv4", &format!("aws:amz:{}:s3", self.region())])
             .args(["--user", &format!("{}:{}", self.key(), self.secret())])
             .args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
             .args(arguments)
-            .arg(format!("{}/{}/{object}", self.endpoint(), self.bucket()))
+            .arg(format!("http://{at}/{}/{object}", self.bucket()))
             .output()
             .expect("curl is installed");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
