@@ -2,6 +2,7 @@
 
 mod contract;
 mod crash;
+mod faults;
 mod outage;
 mod refusals;
 mod snapshots;
