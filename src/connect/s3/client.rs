@@ -27,6 +27,9 @@ use crate::limits::{
 /// The region of a server that is not Amazon's and does not care.
 const ANY_REGION: &str = "us-east-1";
 
+const GIVE_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with AWS_PROFILE, or run \
+                                where a web identity or a role is given";
+
 /// The threads that share the connections.
 pub(super) struct Tasks(Option<Runtime>);
 
@@ -75,6 +78,11 @@ async fn until(given_up: &GivenUp) {
 /// A client with these settings, after its credentials have been found.
 pub(super) async fn connect(settings: &Settings) -> Result<Client> {
     let config = configuration(settings).await;
+    if config.region().is_none() {
+        return Err(Error::configuration(
+            "looking for the region of the bucket: found none; name it with --s3-region or in AWS_REGION",
+        ));
+    }
     find_credentials(&config).await?;
     let mut builder = Builder::from(&config).force_path_style(settings.path_style);
     if let Some(endpoint) = &settings.endpoint {
@@ -85,27 +93,26 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client> {
 
 async fn configuration(settings: &Settings) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let region = RegionProviderChain::first_try(settings.region.clone().map(Region::new));
-    let region = match settings.endpoint {
-        // The machine's own region, which is asked for over its network, is none of another server's.
-        Some(_) => region
-            .or_else(EnvironmentVariableRegionProvider::new())
-            .or_else(ProfileFileRegionProvider::new())
-            .or_else(Region::from_static(ANY_REGION)),
-        None => region.or_default_provider(),
-    };
     let (first, longest) = S3_TRY_AGAIN_MS;
     let tries = RetryConfig::standard()
         .with_max_attempts(S3_TRIES)
         .with_initial_backoff(Duration::from_millis(first))
         .with_max_backoff(Duration::from_millis(longest));
-    aws_config::defaults(BehaviorVersion::latest())
+    let loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
-        .region(region)
         .retry_config(tries)
-        .timeout_config(time_outs(0))
-        .load()
-        .await
+        .timeout_config(time_outs(0));
+    let loader = match (&settings.region, &settings.endpoint) {
+        (Some(region), _) => loader.region(Region::new(region.clone())),
+        // The machine's own region, which is asked for over its network, is none of another server's.
+        (None, Some(_)) => loader.region(
+            RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+                .or_else(ProfileFileRegionProvider::new())
+                .or_else(Region::from_static(ANY_REGION)),
+        ),
+        (None, None) => loader,
+    };
+    loader.load().await
 }
 
 /// The time that a request which moves so many bytes may take.
@@ -120,12 +127,7 @@ pub(super) fn time_outs(bytes: usize) -> TimeoutConfig {
 
 /// Where there are none, no try will find any: that is told before the first one.
 async fn find_credentials(config: &SdkConfig) -> Result<()> {
-    let none = |why: String| {
-        Error::configuration(format!(
-            "looking for credentials of S3: {why}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with \
-             AWS_PROFILE, or run where a web identity or a role is given"
-        ))
-    };
+    let none = |why: String| Error::configuration(format!("looking for credentials of S3: {why}; {GIVE_CREDENTIALS}"));
     let Some(provider) = config.credentials_provider() else {
         return Err(none("none are configured".into()));
     };
@@ -134,6 +136,8 @@ async fn find_credentials(config: &SdkConfig) -> Result<()> {
         Err(error @ (CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))) => {
             Err(none(causes(&error)))
         }
-        Err(error) => Err(Error::outside("getting credentials for S3", causes(&error))),
+        Err(error) => {
+            Err(Error::outside("getting credentials for S3", format!("{}; {GIVE_CREDENTIALS}", causes(&error))))
+        }
     }
 }

@@ -52,6 +52,14 @@ fn no_credentials_at_all() {
 }
 
 #[test]
+fn no_region_where_the_server_is_amazons() {
+    let mut environment = told("", "k", "s");
+    environment.retain(|(name, _)| name != "MINUET_S3_ENDPOINT");
+    environment.push(("AWS_CONFIG_FILE".to_owned(), "/nonexistent/c".to_owned()));
+    refused("s3://abc/x", environment, &["found none", "--s3-region", "AWS_REGION"]);
+}
+
+#[test]
 fn a_server_that_ignores_conditions() {
     let endpoint = stub::start(|request| match request.method.as_str() {
         "GET" => (200, "second".to_owned()),
