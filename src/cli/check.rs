@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::place::{SourcePlace, StatePlace};
+use super::state::{S3Args, State};
 use super::topic::{TopicArgs, check as readable};
 use super::{Ended, Failure, answer, wall_clock};
-use crate::connect::files::FolderStore;
 use crate::connect::pulsar::admin::Admin;
 use crate::connect::pulsar::probe::{Probe, Standing, Step};
 use crate::connect::pulsar::{Address, Client};
@@ -33,9 +33,12 @@ pub struct Args {
     /// The source to try: pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC.
     #[arg(long, value_name = "PLACE", requires = "connect")]
     pub source: Option<SourcePlace>,
-    /// The state of the pipeline, dir:DIR: how old its newest snapshot is matters to the source.
+    /// The state of the pipeline, dir:DIR or s3://BUCKET/PREFIX: how old its newest snapshot is matters to the source.
     #[arg(long, value_name = "PLACE", requires = "connect")]
     pub state: Option<StatePlace>,
+    /// How S3 is reached.
+    #[command(flatten)]
+    pub s3: S3Args,
     /// Pulsar's administration, http://HOST:8080: it knows backlog and retention.
     #[arg(long, value_name = "URL", requires = "connect")]
     pub admin_url: Option<String>,
@@ -84,15 +87,15 @@ fn steps(args: &Args, plan: &Arc<Plan>, address: &Address) -> Result<Vec<Step>> 
         client,
         subscription: args.topic.subscription.as_deref().unwrap_or(&plan.name),
         admin,
-        snapshot_age: args.state.as_ref().map(|state| age(state, plan)).transpose()?.flatten(),
+        snapshot_age: args.state.as_ref().map(|state| age(state, &args.s3, plan)).transpose()?.flatten(),
         check: &*readable,
     };
     probe.run()
 }
 
 /// How old the newest snapshot is.
-fn age(state: &StatePlace, plan: &Plan) -> Result<Option<Millis>> {
-    let history = History::new(Arc::new(FolderStore::open(&state.0)?), &plan.name);
+fn age(state: &StatePlace, s3: &S3Args, plan: &Plan) -> Result<Option<Millis>> {
+    let history = History::new(State::open(state, s3)?.store(), &plan.name);
     Ok(history.newest()?.map(|manifest| wall_clock()() - manifest.written_at))
 }
 

@@ -8,6 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::generate::generator;
 use super::run::{Came, Edges, How, Input, drive, random_name};
+use super::state::State;
 use super::{Ended, Failure, answer};
 use crate::cluster::{Begin, Hosts, stop_on_signals};
 use crate::connect::files::{FileSink, FolderStore};
@@ -84,7 +85,7 @@ pub(super) fn demo(args: &Args) -> Ended {
     let edges = Edges {
         input: Arc::new(move || Ok(Input { source: Arc::clone(&generated) as _, topic: None })),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
-        store: Arc::new(FolderStore::open(&state)?),
+        state: State::Folder(Arc::new(FolderStore::open(&state)?)),
     };
     let begin = Begin { from: From::Newest, owner: random_name() };
     let (hosts, keep) = (Hosts::alone(args.workers)?, MANIFESTS_KEPT_DEFAULT.get());

@@ -10,6 +10,7 @@ mod run;
 mod security;
 mod shape;
 mod snapshot;
+mod state;
 mod topic;
 
 use std::fmt;

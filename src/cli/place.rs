@@ -1,9 +1,10 @@
-//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`, `pulsar://...`, `-`.
+//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`, `s3://...`, `pulsar://...`, `-`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::connect::pulsar::Address;
+use crate::connect::s3;
 
 /// `files:GLOB` or `pulsar://...` of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +19,14 @@ pub enum SourcePlace {
 #[derive(Clone, Debug)]
 pub struct SinkPlace(pub PathBuf);
 
-/// `dir:DIR` of the state.
-#[derive(Clone, Debug)]
-pub struct StatePlace(pub PathBuf);
+/// `dir:DIR` or `s3://BUCKET/PREFIX` of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatePlace {
+    /// A folder.
+    Folder(PathBuf),
+    /// A prefix of a bucket.
+    S3(s3::Address),
+}
 
 /// `files:DIR`, `pulsar://…` or `-` of generated events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +70,10 @@ impl FromStr for StatePlace {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        after(text, "dir", "DIR").map(|dir| StatePlace(dir.into()))
+        if text.starts_with("s3:") {
+            return text.parse().map(StatePlace::S3);
+        }
+        after(text, "dir", "DIR, or s3://BUCKET/PREFIX").map(|dir| StatePlace::Folder(dir.into()))
     }
 }
 
@@ -95,6 +104,16 @@ mod tests {
         for text in ["", "kafka:x", "pulsar:x", "pulsar://host/topic"] {
             let error = text.parse::<SourcePlace>().expect_err("it is no place");
             assert!(error.contains("pulsar://HOST"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_a_folder_or_in_a_bucket() {
+        assert_eq!("dir:a/b".parse(), Ok(StatePlace::Folder("a/b".into())));
+        assert_eq!("s3://abc/x".parse(), Ok(StatePlace::S3("s3://abc/x".parse().unwrap())));
+        for text in ["", "dir:", "a/b", "s3:abc", "s3://abc", "files:x"] {
+            let error = text.parse::<StatePlace>().expect_err("it is no place");
+            assert!(error.contains("s3://BUCKET/PREFIX"), "{text}: {error}");
         }
     }
 

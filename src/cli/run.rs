@@ -12,19 +12,20 @@ use tracing_subscriber::filter::LevelFilter;
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::report::Report;
 use super::shape::{ShapeArgs, fits};
+use super::state::{S3Args, State};
 use super::topic::TopicArgs;
 use super::{Ended, Failure, answer, wall_clock};
 use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, begin, join, stop_on_signals};
-use crate::connect::files::{FileSink, Files, FolderStore};
+use crate::connect::files::{FileSink, Files};
 use crate::connect::pulsar::PulsarSource;
 use crate::connect::{Keeper, random_number};
 use crate::dataflow::edges::{Sink, Source};
 use crate::dataflow::{Combine, Fate, Job};
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::limits::MANIFESTS_KEPT_DEFAULT;
 use crate::observe::{Combining, LiveLine, LogFormat, Progress, Summary, start_log};
 use crate::plan::{self, Plan};
-use crate::snapshot::{From, History, Store};
+use crate::snapshot::{From, History};
 
 /// How often one that waits for its input looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(50);
@@ -44,9 +45,12 @@ pub struct Args {
     /// Where rows go: files:DIR.
     #[arg(long, value_name = "PLACE")]
     pub sink: SinkPlace,
-    /// Where snapshots live: dir:DIR.
+    /// Where snapshots live: dir:DIR, or s3://BUCKET/PREFIX.
     #[arg(long, value_name = "PLACE")]
     pub state: StatePlace,
+    /// How S3 is reached.
+    #[command(flatten)]
+    pub s3: S3Args,
     /// Workers and processes.
     #[command(flatten)]
     pub shape: ShapeArgs,
@@ -81,7 +85,7 @@ pub(super) struct Edges {
     /// Opens the input, for each run that follows another anew: it may have grown.
     pub input: Arc<dyn Fn() -> Result<Input, Error> + Send + Sync>,
     pub sink: Arc<dyn Sink>,
-    pub store: Arc<dyn Store>,
+    pub state: State,
 }
 
 /// Where events come from.
@@ -115,11 +119,15 @@ pub(super) fn run(args: &Args) -> Ended {
     start_log(args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
     let hosts = args.shape.hosts()?;
+    let state = match State::open_to_run(&args.state, &args.s3, &stoppable.fate) {
+        Err(_) if stoppable.fate.is_over() => return Ok(stoppable.exit_code()),
+        opened => opened?,
+    };
     let (place, topic, reader) = (args.source.clone(), args.topic.clone(), Arc::clone(&plan));
     let edges = Edges {
         input: Arc::new(move || input(&place, &topic, &reader)),
         sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
-        store: Arc::new(FolderStore::open(&args.state.0)?),
+        state,
     };
     let from = match args.from {
         _ if args.fresh => From::Nothing,
@@ -187,7 +195,12 @@ pub(super) fn drive(plan: &Arc<Plan>, edges: &Edges, mut how: How, stoppable: &S
         let mut came = Came::Nothing;
         let ended = drive_in(&mut mesh, plan, edges, input, &how, fate, &mut came);
         mesh.part(&ended);
-        match ended? {
+        let outcome = match ended {
+            // What waits for something outside gives up when the run is to stop: that is no failure.
+            Err(error) if error.fault == Fault::Outside && stoppable.fate.is_over() => Outcome::Stopped,
+            ended => ended?,
+        };
+        match outcome {
             Outcome::Finished => return Ok((0, came)),
             Outcome::Stopped => return Ok((stoppable.exit_code(), came)),
             // What was asked of the beginning counts for the first run alone.
@@ -228,7 +241,7 @@ fn drive_in(
     came: &mut Came,
 ) -> Result<Outcome, Error> {
     let clock = wall_clock();
-    let history = History::new(Arc::clone(&edges.store), &plan.name);
+    let history = History::new(edges.state.of_run(&fate), &plan.name);
     let (source, sink) = (&*input.source, &*edges.sink);
     let claim = || begin(plan, source, sink, &history, &clock, how.keep, &how.begin);
     let begun = mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions))?;

@@ -1,16 +1,16 @@
 //! `minuet snapshot`: what is stored of a pipeline.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use clap::Subcommand;
 
 use super::place::StatePlace;
+use super::state::{S3Args, look};
 use super::{Ended, answer};
-use crate::connect::files::FolderStore;
+use crate::connect::s3::policy;
 use crate::error::{Error, Result};
 use crate::observe::{balance, committed};
-use crate::snapshot::{Finding, History, Shown, Store, Summary};
+use crate::snapshot::{Finding, History, Shown, Summary};
 use crate::time::utc;
 
 /// Look at the snapshots of a pipeline.
@@ -34,11 +34,19 @@ enum What {
     },
     /// Read every manifest and part and compare checksums; exit code 65 where something is wrong.
     Verify(Common),
+    /// Print the policy of AWS that allows what a run needs at s3://BUCKET/PREFIX, and no more.
+    Policy {
+        /// Where the snapshots live: s3://BUCKET/PREFIX.
+        #[arg(long, value_name = "PLACE")]
+        state: StatePlace,
+        #[command(flatten)]
+        s3: S3Args,
+    },
 }
 
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// Where the snapshots live: dir:DIR.
+    /// Where the snapshots live: dir:DIR, or s3://BUCKET/PREFIX.
     #[arg(value_name = "STATE")]
     state: StatePlace,
     /// The pipeline; needed where the state holds several.
@@ -47,6 +55,8 @@ struct Common {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    s3: S3Args,
 }
 
 /// Runs the verb.
@@ -79,6 +89,13 @@ pub(super) fn snapshot(args: &Args) -> Ended {
             Ok(0)
         }
         What::Verify(common) => verify(common),
+        What::Policy { state: StatePlace::S3(address), s3 } => {
+            answer(format_args!("{:#}", policy(address, &s3.s3_encryption)))?;
+            Ok(0)
+        }
+        What::Policy { .. } => {
+            Err(Error::configuration("a policy is one of AWS: give --state s3://BUCKET/PREFIX").into())
+        }
     }
 }
 
@@ -102,11 +119,8 @@ fn verify(common: &Common) -> Ended {
 
 /// The history of the one pipeline that is meant.
 fn history(common: &Common) -> Result<History> {
-    let place = &common.state.0;
-    if !place.is_dir() {
-        return Err(Error::configuration(format!("{} is not a folder", place.display())));
-    }
-    let store = FolderStore::open(place)?;
+    let store = look(&common.state, &common.s3)?;
+    let place = store.place();
     let mut pipelines = BTreeSet::new();
     for name in store.list("")? {
         pipelines.extend(name.split_once("/manifests/").map(|(pipeline, _)| pipeline.to_owned()));
@@ -115,13 +129,13 @@ fn history(common: &Common) -> Result<History> {
     let pipeline = match (&common.pipeline, found.as_slice()) {
         (Some(name), _) if pipelines.contains(name) => name,
         (None, [one]) => *one,
-        (_, []) => return Err(Error::configuration(format!("{} holds no manifests", place.display()))),
+        (_, []) => return Err(Error::configuration(format!("{place} holds no manifests"))),
         _ => {
             let found = found.join(", ");
-            return Err(Error::configuration(format!("{} holds {found}; name one with --pipeline", place.display())));
+            return Err(Error::configuration(format!("{place} holds {found}; name one with --pipeline")));
         }
     };
-    Ok(History::new(Arc::new(store), pipeline))
+    Ok(History::new(store, pipeline))
 }
 
 fn table(summaries: &[Summary]) -> String {

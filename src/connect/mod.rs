@@ -5,9 +5,11 @@
 //!  generate/ entries made from a seed: a source only
 //!  memory/   the same in memory, with faults on demand, for tests
 //!  pulsar/   partitions of a topic of Apache Pulsar
+//!  s3/       snapshots in a bucket of S3
 //! ```
 //! Each holds the same file names (`source`, `sink`, `store`), so knowing one is knowing all. What blocks runs on a thread
-//! behind [`outlet::ThreadOutlet`]; [`Keeper`] puts a pipeline's history behind either kind.
+//! behind [`outlet::ThreadOutlet`]; [`Keeper`] puts a pipeline's history behind any store, and [`Patient`] waits
+//! for one that is away.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -16,13 +18,14 @@ mod archive;
 pub mod files;
 pub mod generate;
 pub mod memory;
+mod object_name;
 pub mod outlet;
+mod patient;
 pub mod pulsar;
+pub mod s3;
 
 pub use archive::Keeper;
-
-#[cfg(test)]
-mod store_contract;
+pub use patient::{GivenUp, Patient};
 
 /// A random number: the standard library seeds its hashers from the system's.
 pub fn random_number() -> u64 {

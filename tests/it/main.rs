@@ -17,5 +17,8 @@ mod memory;
 mod oracle;
 mod pulsar;
 mod refusals;
+mod s3;
+mod servers;
 mod shapes;
+mod store;
 mod traps;

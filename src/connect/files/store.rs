@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::durable::{Draft, TEMPORARY, create_folders, failed, remove_temporaries, sync_folder};
-use crate::connect::failpoint;
+use crate::connect::{failpoint, object_name};
 use crate::error::{Error, Result};
-use crate::limits::{OBJECT_BYTES_MAX, OBJECT_NAME_BYTES_MAX, TEMPORARY_DEAD_S};
+use crate::limits::{OBJECT_BYTES_MAX, TEMPORARY_DEAD_S};
 use crate::snapshot::Store;
 
 /// A [`Store`] on a folder of a local disk. The file system must have hard links: they make put-if-absent atomic, and never
@@ -125,18 +125,11 @@ fn is_absent(cause: &std::io::Error) -> bool {
     matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Names come from stored manifests too, so they are not trusted to stay inside the folder.
+/// A name of an object that is not taken for a temporary file.
 fn check_name(name: &str) -> Result<()> {
-    let part_is_plain = |part: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
-        !part.is_empty() && part != "." && part != ".." && !part.starts_with(TEMPORARY) && part.chars().all(plain)
-    };
-    if name.len() > OBJECT_NAME_BYTES_MAX || !name.split('/').all(part_is_plain) {
-        let shown: String = name.chars().take(80).collect();
-        return Err(Error::data(format!(
-            "{shown:?} is no name of a stored object: parts of letters, digits, and - _ . = joined by / can be, \
-             {OBJECT_NAME_BYTES_MAX} bytes in all"
-        )));
+    object_name::check(name)?;
+    if name.split('/').any(|part| part.starts_with(TEMPORARY)) {
+        return Err(Error::data(format!("{name:?} is no name of a stored object: no part may begin with {TEMPORARY}")));
     }
     Ok(())
 }

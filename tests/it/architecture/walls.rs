@@ -67,7 +67,7 @@ const IMPURE: [&[&str]; 20] = [
 ];
 
 /// The crates that only one place may name.
-const AT_HOME: [(&str, &str); 12] = [
+const AT_HOME: [(&str, &str); 16] = [
     ("abomonation", "src/dataflow/"),
     ("signal_hook", "src/cluster/"),
     ("hmac", "src/cluster/"),
@@ -80,6 +80,10 @@ const AT_HOME: [(&str, &str); 12] = [
     ("pulsar", "src/connect/pulsar/"),
     ("prost", "src/connect/pulsar/"),
     ("lz4_flex", "src/connect/pulsar/"),
+    ("aws_config", "src/connect/s3/"),
+    ("aws_credential_types", "src/connect/s3/"),
+    ("aws_sdk_s3", "src/connect/s3/"),
+    ("aws_smithy_http_client", "src/connect/s3/"),
 ];
 
 /// The files that may say `allow(unsafe_code)`: the wire form of plain data, and a hint to the processor.

@@ -13,8 +13,12 @@ pub(crate) struct Pipeline {
     pub(crate) source: String,
     pub(crate) out: PathBuf,
     pub(crate) state: PathBuf,
+    /// What `--state` is told where that is not the folder; its objects are seen in the folder all the same.
+    pub(crate) place_of_state: Option<String>,
     /// More flags of every run.
     pub(crate) flags: Vec<String>,
+    /// What the environment of every run has beside.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Pipeline {
@@ -25,7 +29,9 @@ impl Pipeline {
             source: source.into(),
             out: place.join("out"),
             state: place.join("state"),
+            place_of_state: None,
             flags: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -39,11 +45,12 @@ impl Pipeline {
             .arg("--sink")
             .arg(format!("files:{}", self.out.display()))
             .arg("--state")
-            .arg(format!("dir:{}", self.state.display()))
+            .arg(self.place_of_state.clone().unwrap_or_else(|| format!("dir:{}", self.state.display())))
             .arg("-w")
             .arg(workers.to_string())
             .arg("--json")
-            .args(&self.flags);
+            .args(&self.flags)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

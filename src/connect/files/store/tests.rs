@@ -1,9 +1,8 @@
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::*;
-use crate::connect::store_contract::keeps_the_contract;
 use crate::error::{Fault, Happened};
+use crate::limits::OBJECT_NAME_BYTES_MAX;
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder can be made")
@@ -13,15 +12,6 @@ fn temporaries(root: &Path) -> usize {
     let folders = folders(root).expect("it can be listed");
     let names = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("it can be listed"));
     names.filter(|entry| entry.as_ref().is_ok_and(|e| e.file_name().to_string_lossy().starts_with(TEMPORARY))).count()
-}
-
-#[test]
-fn a_folder_keeps_the_contract() {
-    let dir = folder();
-    let store: Arc<dyn Store> =
-        Arc::new(FolderStore::open(dir.path().join("not/yet/there")).expect("it can be opened"));
-    keeps_the_contract(&store);
-    assert_eq!(temporaries(dir.path()), 0);
 }
 
 #[test]

@@ -1,12 +1,5 @@
 use super::*;
-use crate::connect::store_contract::keeps_the_contract;
 use crate::error::{Fault, Happened};
-
-#[test]
-fn memory_keeps_the_contract() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-    keeps_the_contract(&store);
-}
 
 #[test]
 fn the_script_is_followed() {

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use crate::snapshot::Store;
+use minuet::snapshot::Store;
 
 /// Everything that can be seen from outside of an empty store.
-pub fn keeps_the_contract(store: &Arc<dyn Store>) {
+pub(crate) fn keeps_the_contract(store: &Arc<dyn Store>) {
     an_object_is_what_was_put_last(store.as_ref());
     a_taken_name_is_not_put(store.as_ref());
     names_come_ascending_by_prefix(store.as_ref());

@@ -1,0 +1,143 @@
+//! The client of the SDK with all its bounds, and the threads it runs on.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use tokio::runtime::{self, Runtime};
+
+use super::Settings;
+use super::failed::causes;
+use crate::connect::GivenUp;
+use crate::error::{Error, Result};
+use crate::limits::{
+    S3_BYTES_PER_MS, S3_CONNECT_MS, S3_REQUEST_MS, S3_THREADS, S3_TRIES, S3_TRY_AGAIN_MS, S3_TRY_MS, STORE_LOOK_MS,
+};
+
+/// The region of a server that is not Amazon's and does not care.
+const ANY_REGION: &str = "us-east-1";
+
+const GIVE_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with AWS_PROFILE, or run \
+                                where a web identity or a role is given";
+
+/// The threads that share the connections.
+pub(super) struct Tasks(Option<Runtime>);
+
+impl Tasks {
+    pub(super) fn start() -> Result<Self> {
+        let started = runtime::Builder::new_multi_thread()
+            .worker_threads(S3_THREADS)
+            .thread_name("s3")
+            .enable_all()
+            .build()
+            .map_err(|cause| Error::outside("starting the threads that reach S3", cause))?;
+        Ok(Tasks(Some(started)))
+    }
+
+    /// Waits for an answer, unless it is given up before. Never called on a thread of a runtime.
+    pub(super) fn wait<T>(&self, doing: &str, given_up: &GivenUp, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let runtime = self.0.as_ref().expect("it is taken only when dropped");
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                answer = work => answer,
+                () = until(given_up) => Err(Error::outside(doing, "the run is over, so it is not waited for").ambiguous()),
+            }
+        })
+    }
+}
+
+impl Drop for Tasks {
+    /// Waits for nothing: a request may hang on a dead network.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn until(given_up: &GivenUp) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(STORE_LOOK_MS)).await;
+        if given_up() {
+            return;
+        }
+    }
+}
+
+/// A client with these settings, after its credentials have been found.
+pub(super) async fn connect(settings: &Settings) -> Result<Client> {
+    let config = configuration(settings).await;
+    if config.region().is_none() {
+        return Err(Error::configuration(
+            "looking for the region of the bucket: found none; name it with --s3-region or in AWS_REGION",
+        ));
+    }
+    find_credentials(&config).await?;
+    let mut builder = Builder::from(&config).force_path_style(settings.path_style);
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.endpoint_url(endpoint);
+    }
+    Ok(Client::from_conf(builder.build()))
+}
+
+async fn configuration(settings: &Settings) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let (first, longest) = S3_TRY_AGAIN_MS;
+    let tries = RetryConfig::standard()
+        .with_max_attempts(S3_TRIES)
+        .with_initial_backoff(Duration::from_millis(first))
+        .with_max_backoff(Duration::from_millis(longest));
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(tries)
+        .timeout_config(time_outs(0));
+    let loader = match (&settings.region, &settings.endpoint) {
+        (Some(region), _) => loader.region(Region::new(region.clone())),
+        // The machine's own region, which is asked for over its network, is none of another server's.
+        (None, Some(_)) => loader.region(
+            RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+                .or_else(ProfileFileRegionProvider::new())
+                .or_else(Region::from_static(ANY_REGION)),
+        ),
+        (None, None) => loader,
+    };
+    loader.load().await
+}
+
+/// The time that a request which moves so many bytes may take.
+pub(super) fn time_outs(bytes: usize) -> TimeoutConfig {
+    let beside = bytes as u64 / S3_BYTES_PER_MS;
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(S3_CONNECT_MS))
+        .operation_attempt_timeout(Duration::from_millis(S3_TRY_MS + beside))
+        .operation_timeout(Duration::from_millis(S3_REQUEST_MS + u64::from(S3_TRIES) * beside))
+        .build()
+}
+
+/// Where there are none, no try will find any: that is told before the first one.
+async fn find_credentials(config: &SdkConfig) -> Result<()> {
+    let none = |why: String| Error::configuration(format!("looking for credentials of S3: {why}; {GIVE_CREDENTIALS}"));
+    let Some(provider) = config.credentials_provider() else {
+        return Err(none("none are configured".into()));
+    };
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(()),
+        Err(error @ (CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))) => {
+            Err(none(causes(&error)))
+        }
+        Err(error) => {
+            Err(Error::outside("getting credentials for S3", format!("{}; {GIVE_CREDENTIALS}", causes(&error))))
+        }
+    }
+}
