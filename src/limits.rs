@@ -454,3 +454,11 @@ pub const PULSAR_SCHEMA_TRIES_MAX: u32 = 5;
 pub const PULSAR_SCHEMA_VERSIONS_MAX: usize = 1_000;
 
 const _: () = assert!(PULSAR_ACKNOWLEDGE_MS >= 1_000, "what is acknowledged more often is not stored");
+
+// Ledger.
+
+/// Things that do not add up which a check names; beyond them it counts.
+pub const LEDGER_FINDINGS_MAX: usize = 100;
+
+/// Bytes of one line of rows, rejects or ledger in a sink's folder.
+pub const SINK_LINE_BYTES_MAX: u64 = 16 << 20;
