@@ -510,3 +510,10 @@ pub const STORE_LOOK_MS: u64 = 50;
 
 const _: () = assert!(S3_PREFIX_BYTES_MAX + 1 + OBJECT_NAME_BYTES_MAX <= 1_024, "a key of S3 has 1,024 bytes at most");
 const _: () = assert!(S3_TRY_MS < S3_REQUEST_MS, "a request must be tried more than once");
+// Ledger.
+
+/// Things that do not add up which a check names; beyond them it counts.
+pub const LEDGER_FINDINGS_MAX: usize = 100;
+
+/// Bytes of one line of rows, rejects or ledger in a sink's folder.
+pub const SINK_LINE_BYTES_MAX: u64 = 16 << 20;
