@@ -1,6 +1,7 @@
 //! The traits of [`crate::dataflow::edges`] made real.
 //!
 //! ```text
+//!  clickhouse/ tables of ClickHouse: a sink only
 //!  files/    partitions are files, rows go into a folder, snapshots into another
 //!  generate/ entries made from a seed: a source only
 //!  memory/   the same in memory, with faults on demand, for tests
@@ -13,13 +14,18 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 mod archive;
+mod backoff;
+pub mod clickhouse;
 pub mod files;
 pub mod generate;
 pub mod memory;
 pub mod outlet;
 pub mod pulsar;
+mod runtime;
+mod secret;
 
 pub use archive::Keeper;
+pub use secret::Secret;
 
 #[cfg(test)]
 mod store_contract;

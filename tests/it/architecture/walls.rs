@@ -67,7 +67,7 @@ const IMPURE: [&[&str]; 20] = [
 ];
 
 /// The crates that only one place may name.
-const AT_HOME: [(&str, &str); 12] = [
+const AT_HOME: [(&str, &str); 13] = [
     ("abomonation", "src/dataflow/"),
     ("signal_hook", "src/cluster/"),
     ("hmac", "src/cluster/"),
@@ -78,6 +78,7 @@ const AT_HOME: [(&str, &str); 12] = [
     ("rustls", "src/connect/pulsar/"),
     ("reqwest", "src/connect/pulsar/"),
     ("pulsar", "src/connect/pulsar/"),
+    ("clickhouse", "src/connect/clickhouse/"),
     ("prost", "src/connect/pulsar/"),
     ("lz4_flex", "src/connect/pulsar/"),
 ];

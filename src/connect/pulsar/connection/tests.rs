@@ -4,7 +4,8 @@ use pulsar_double::{Babble, Codec, Damage, Double, Fault, Message, Settings, Sha
 use super::*;
 use crate::connect::pulsar::security::{Auth, Security};
 use crate::connect::pulsar::wire::entry::{Broken, open};
-use crate::connect::pulsar::{Client, Secret};
+use crate::connect::Secret;
+use crate::connect::pulsar::Client;
 
 const TOPIC: &str = "persistent://t/n/x";
 const CONSUMER: u64 = 4;
