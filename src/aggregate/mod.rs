@@ -20,6 +20,7 @@ mod open_tables;
 pub mod partial;
 mod prefetch;
 pub mod record;
+pub mod row_binary;
 mod sources;
 mod table;
 

@@ -152,7 +152,7 @@ impl Committer {
                     let manifest = self.gather(commit, frontiers[CUTS].frontier().first().copied());
                     self.ticket += 1;
                     let (attempt, lines) = (manifest.attempt, self.ledger(&manifest));
-                    self.writer.submit(self.ticket, Write::Ledger { commit, attempt, lines });
+                    self.writer.submit(self.ticket, Write::Ledger { commit, attempt, lines, minutes: Vec::new() });
                     self.step = Step::Ledger(Box::new(manifest));
                 }
                 Step::Ledger(manifest) => match answer(&mut *self.writer, self.ticket)

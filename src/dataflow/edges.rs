@@ -10,7 +10,7 @@ use crate::aggregate::FinishedRow;
 use crate::error::Result;
 use crate::event::Span;
 use crate::snapshot::{Counters, Manifest, PartitionCut, Position};
-use crate::time::{Epoch, Millis};
+use crate::time::{Epoch, Millis, Minute};
 
 /// Wakes the worker thread that polls; cheap, callable from any thread, as often as one likes.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -174,6 +174,24 @@ pub struct LedgerLine {
     pub counters: Counters,
 }
 
+/// What became of the events of one minute and lane, told by the commit that closed it. `events` is counted where events are read,
+/// the rest is what their rows come to: where nothing was lost or doubled in between, `events` and `counted` are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinuteLine {
+    /// The minute.
+    pub minute: Minute,
+    /// The lane.
+    pub lane: u32,
+    /// Events that were given away to be folded into it.
+    pub events: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// The sum of their counts.
+    pub counted: u64,
+    /// The sum, modulo 2^64, of their hashes; see [`crate::aggregate::row_binary::hash`].
+    pub hash: u64,
+}
+
 /// Something to write to the sink. Writing the same again replaces it: a replay leaves no trace.
 #[derive(Clone, Debug)]
 pub enum Write {
@@ -195,14 +213,16 @@ pub enum Write {
         /// The rejects.
         rejects: Vec<Reject>,
     },
-    /// The ledger of one commit, after its manifest is stored.
+    /// The ledger of one commit, before its manifest is stored.
     Ledger {
         /// The commit epoch.
         commit: Epoch,
         /// The run that committed it.
         attempt: u64,
-        /// One line per partition.
+        /// One line per partition of which something changed.
         lines: Vec<LedgerLine>,
+        /// One line per minute and lane that the commit closed, ascending.
+        minutes: Vec<MinuteLine>,
     },
 }
 

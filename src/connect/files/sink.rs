@@ -166,7 +166,7 @@ impl SinkFiles {
                 let lines = rejects.iter().map(RejectLine::of);
                 self.replace_lines(&REJECTS, &format!("{commit:0COMMIT_DIGITS$}-{partition:05}.jsonl"), lines)
             }
-            Write::Ledger { commit, attempt, lines } => {
+            Write::Ledger { commit, attempt, lines, .. } => {
                 let lines = lines.iter().map(|line| LedgerRecord::of(*commit, *attempt, line));
                 self.replace_lines(&LEDGER, &format!("{commit:0COMMIT_DIGITS$}.jsonl"), lines)
             }

@@ -42,7 +42,7 @@ impl Collected {
                     self.rejects.insert((commit, partition), rejects);
                 }
             }
-            Write::Ledger { commit, attempt, lines } => {
+            Write::Ledger { commit, attempt, lines, .. } => {
                 if !lines.is_empty() {
                     self.ledger.insert(commit, (attempt, lines));
                 }

@@ -102,7 +102,7 @@ fn nothing_to_say_is_no_file() {
     let dir = prepared();
     write(&dir, rows(vec![vec![], vec![]])).expect("nothing is fine");
     write(&dir, Write::Rejects { commit: 1, partition: 1, rejects: vec![] }).expect("nothing is fine");
-    write(&dir, Write::Ledger { commit: 1, attempt: 1, lines: vec![] }).expect("nothing is fine");
+    write(&dir, Write::Ledger { commit: 1, attempt: 1, lines: vec![], minutes: vec![] }).expect("nothing is fine");
     for kind in [ROWS, REJECTS, LEDGER] {
         assert!(names(&dir.path().join(kind.folder)).is_empty());
     }
@@ -139,7 +139,8 @@ fn rejects_and_ledger_are_lines_of_json() {
         gaps: 0,
     };
     let line = LedgerLine { cut, from: None, counters };
-    write(&dir, Write::Ledger { commit: 12, attempt: 2, lines: vec![line] }).expect("it can be written");
+    write(&dir, Write::Ledger { commit: 12, attempt: 2, lines: vec![line], minutes: vec![] })
+        .expect("it can be written");
     assert_eq!(
         text(dir.path(), "ledger/0000000012.jsonl"),
         "{\"commit\":12,\"attempt\":2,\"partition\":\"part-0.avro\",\"from\":null,\"to\":[99,6],\"read\":10,\"folded\":6,\
