@@ -56,16 +56,18 @@ impl Look {
     pub(super) fn verdict(&self, server: &Server, tables: &Tables, creates: bool) -> Result<()> {
         let mut problems = self.problems.clone();
         for name in self.missing.iter().filter(|_| !creates) {
-            let Some(table) = tables.all().into_iter().find(|table| table.name == *name) else { continue };
+            let (database, table) = (tables.database.as_deref().unwrap_or_default(), &tables.rows.name);
             problems.push(Problem {
                 what: format!("the table {} is missing", tables.full(name)),
-                mend: format!("run with --create-tables, or:\n{};", tables.create(table, Form::default())),
+                mend: format!(
+                    "start with --create-tables, or run the statements of: minuet ddl DATAFLOW_DIR --database {database} --table {table}"
+                ),
             });
         }
         if problems.is_empty() {
             return Ok(());
         }
-        let lines: Vec<String> = problems.iter().map(|one| format!("  {}\n    {}", one.what, indented(&one.mend))).collect();
+        let lines: Vec<String> = problems.iter().map(|one| format!("  {}\n    {}", one.what, one.mend)).collect();
         let many = if problems.len() == 1 { "" } else { "s" };
         let (count, server) = (problems.len(), server.name());
         Err(Error::configuration(format!(
@@ -73,10 +75,6 @@ impl Look {
             lines.join("\n")
         )))
     }
-}
-
-fn indented(text: &str) -> String {
-    text.replace('\n', "\n    ")
 }
 
 async fn found(server: &Server, tables: &Tables) -> Result<BTreeMap<String, Found>> {
