@@ -9,9 +9,9 @@
 #   scripts/stack.sh install [SERVICE...]   fetches what they need, starts nothing
 #   scripts/stack.sh SERVICE COMMAND...     what one of them understands besides: scripts/stack.sh pulsar help
 #
-# Services: pulsar. Their files are in ${MINUET_CACHE:-~/.cache/minuet}, their data in ${MINUET_STACK:-~/.cache/minuet/stack}.
+# Services: pulsar, clickhouse, s3. Their files are in ${MINUET_CACHE:-~/.cache/minuet}, their data in ${MINUET_STACK:-~/.cache/minuet/stack}.
 set -euo pipefail
-services=(pulsar)
+services=(pulsar clickhouse s3)
 folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/stack
 
 usage() { sed -n '2,${/^#/!q;s/^# \{0,1\}//;p;}' "$0"; }

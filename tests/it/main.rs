@@ -17,5 +17,6 @@ mod memory;
 mod oracle;
 mod pulsar;
 mod refusals;
+mod servers;
 mod shapes;
 mod traps;

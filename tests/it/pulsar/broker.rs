@@ -1,15 +1,11 @@
 //! A real Pulsar for the tests: one for all that only use it, and others for those that kill or configure theirs.
-//!
-//! `scripts/stack/pulsar/pulsar.sh serve` starts it and holds it by its standard input: when the test program ends, however it ends,
-//! that is closed, and the broker and its state go with it.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
-use crate::harness::{free_port, project};
+use crate::harness::free_port;
+use crate::servers::{self, Leash, place};
 
 /// How a broker of one's own differs from the shared one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,29 +29,7 @@ pub(super) struct Broker {
     ports: Ports,
     place: PathBuf,
     lines: String,
-    leash: Mutex<Leash>,
-}
-
-/// The shell that holds the broker.
-struct Leash {
-    shell: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Leash {
-    /// Waits for an answer; none comes where the shell has ended, which has then said why on standard error.
-    fn answer(&mut self, expected: &str) {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).expect("a pipe can be read");
-        assert_eq!(line.trim(), expected, "the broker's shell has ended; what it said is above");
-    }
-
-    fn order(&mut self, order: &str, expected: &str) {
-        let orders = self.orders.as_mut().expect("a broker in use is held");
-        writeln!(orders, "{order}").expect("the broker's shell listens");
-        self.answer(expected);
-    }
+    leash: Leash,
 }
 
 impl Broker {
@@ -70,36 +44,25 @@ impl Broker {
     /// Another one, for the test that starts it; seven seconds on a quiet machine.
     pub(super) fn start(settings: Settings<'_>) -> Self {
         let ports = Ports { plain: free_port(), web: free_port(), tls: settings.secure.then(free_port) };
-        let place = std::env::temp_dir().join(format!("minuet-it-pulsar-{}-{}", std::process::id(), ports.plain));
+        let place = place("pulsar", ports.plain);
         let lines = settings.lines.join("\n");
-        let mut shell = script(ports, &place, &lines)
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // What ends the tests from the terminal does not reach it: it ends when they do, after cleaning up.
-            .process_group(0)
-            .spawn()
-            .expect("bash is installed");
-        let orders = shell.stdin.take();
-        let answers = BufReader::new(shell.stdout.take().expect("standard output is a pipe"));
-        let mut leash = Leash { shell, orders, answers };
-        leash.answer("up");
-        Broker { ports, place, lines, leash: Mutex::new(leash) }
+        let leash = Leash::start(&mut script(ports, &place, &lines));
+        Broker { ports, place, lines, leash }
     }
 
     /// SIGKILL: cursors may fall back by a minute.
     pub(super) fn kill(&self) {
-        self.leash.lock().unwrap().order("kill", "down");
+        self.leash.kill();
     }
 
     /// SIGTERM: cursors are written.
     pub(super) fn stop(&self) {
-        self.leash.lock().unwrap().order("stop", "down");
+        self.leash.stop();
     }
 
     /// Starts a killed or stopped one again, with its data and ports.
     pub(super) fn start_again(&self) {
-        self.leash.lock().unwrap().order("start", "up");
+        self.leash.start_again();
     }
 
     /// Where its protocol is spoken, without TLS.
@@ -136,20 +99,9 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // A test that panicked while it held the lock has a broker to end all the same.
-        let leash = self.leash.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
-        drop(leash.orders.take());
-        let _ = leash.shell.wait();
-    }
-}
-
-fn script(ports: Ports, place: &PathBuf, lines: &str) -> Command {
-    let mut command = Command::new("bash");
+fn script(ports: Ports, place: &Path, lines: &str) -> Command {
+    let mut command = servers::script("pulsar", place);
     command
-        .arg(project().join("scripts/stack/pulsar/pulsar.sh"))
-        .env("MINUET_STACK", place)
         .env("MINUET_PULSAR_PORT", ports.plain.to_string())
         .env("MINUET_PULSAR_WEB", ports.web.to_string())
         .env("MINUET_PULSAR_TLS", ports.tls.map(|port| port.to_string()).unwrap_or_default())
