@@ -469,7 +469,8 @@ pub const CLICKHOUSE_DEDUPLICATION_WINDOW_MIN: u64 = 1_000;
 /// Seconds for which a replicated table remembers them: an outage may last for a week.
 pub const CLICKHOUSE_DEDUPLICATION_SECONDS: u64 = 7 * 24 * 3_600;
 
-const _: () = assert!(CLICKHOUSE_DEDUPLICATION_WINDOW >= CLICKHOUSE_DEDUPLICATION_WINDOW_MIN, "tables that are made are taken");
+const _: () =
+    assert!(CLICKHOUSE_DEDUPLICATION_WINDOW >= CLICKHOUSE_DEDUPLICATION_WINDOW_MIN, "tables that are made are taken");
 
 /// Threads that share the connections to ClickHouse; they encode and compress what is sent, too.
 pub const CLICKHOUSE_THREADS: usize = 2;

@@ -9,7 +9,9 @@ use crate::plan::{self, Plan};
 
 /// Print the statements that make a dataflow's tables in ClickHouse.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Each statement does nothing where the table exists. `minuet run --create-tables` makes the same, without --replicated.")]
+#[command(
+    after_help = "Each statement does nothing where the table exists. `minuet run --create-tables` makes the same, without --replicated."
+)]
 pub struct Args {
     /// The dataflow's folder.
     #[arg(value_name = "DATAFLOW_DIR")]

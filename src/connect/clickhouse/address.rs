@@ -8,8 +8,7 @@ use crate::limits::CLICKHOUSE_SHARDS_MAX;
 /// The ports of ClickHouse's HTTP interface, without and with TLS.
 const PORTS: (u16, u16) = (8123, 8443);
 
-const ALLOWED: &str =
-    "allowed is clickhouse://HOST[:PORT][,HOST[:PORT]]/DATABASE.TABLE, or clickhouses:// for TLS; the port is that of HTTP";
+const ALLOWED: &str = "allowed is clickhouse://HOST[:PORT][,HOST[:PORT]]/DATABASE.TABLE, or clickhouses:// for TLS; the port is that of HTTP";
 
 /// A table, and the servers that have a part of it each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +73,9 @@ pub fn plain(name: &str) -> Result<String, String> {
     if starts && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Ok(name.to_owned());
     }
-    Err(format!("{name:?} is no name of a database or table: letters, digits and _ are allowed, a digit not at the start"))
+    Err(format!(
+        "{name:?} is no name of a database or table: letters, digits and _ are allowed, a digit not at the start"
+    ))
 }
 
 /// A server as `host:port`, with the interface's port where none is given.
@@ -121,8 +122,17 @@ mod tests {
     #[test]
     fn what_is_no_table_says_what_is() {
         for text in [
-            "clickhouse:a", "http://a/d.t", "clickhouse://a", "clickhouse://a/t", "clickhouse:///d.t", "clickhouse://a:x/d.t",
-            "clickhouse://a:0/d.t", "clickhouse://[a]/d.t", "clickhouse://[::1]8/d.t", "clickhouse://a,/d.t", "clickhouse://a b/d.t",
+            "clickhouse:a",
+            "http://a/d.t",
+            "clickhouse://a",
+            "clickhouse://a/t",
+            "clickhouse:///d.t",
+            "clickhouse://a:x/d.t",
+            "clickhouse://a:0/d.t",
+            "clickhouse://[a]/d.t",
+            "clickhouse://[::1]8/d.t",
+            "clickhouse://a,/d.t",
+            "clickhouse://a b/d.t",
         ] {
             let error = text.parse::<Address>().expect_err(text);
             assert!(error.contains("allowed is clickhouse://HOST"), "{text}: {error}");

@@ -117,7 +117,8 @@ mod tests {
         runtime.block_on(async {
             let breaker = Arc::new(Breaker::new("a"));
             breaker.enter().await.failed("inserting", &"it is down").await;
-            let (trying, tries, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let (trying, tries, most) =
+                (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let tasks: Vec<_> = (0..8)
                 .map(|_| {
                     let (breaker, trying, tries, most) = (breaker.clone(), trying.clone(), tries.clone(), most.clone());

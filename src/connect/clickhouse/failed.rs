@@ -31,9 +31,8 @@ pub(super) struct Failed {
 }
 
 /// Codes that pass by themselves.
-const PASSES: [u32; 22] = [
-    159, 160, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 285, 286, 305, 319, 394, 425, 439, 999,
-];
+const PASSES: [u32; 22] =
+    [159, 160, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 285, 286, 305, 319, 394, 425, 439, 999];
 
 /// Those of them that surely nothing came of.
 const SURELY_NOT: [u32; 6] = [202, 203, 242, 252, 305, 439];
@@ -42,11 +41,17 @@ const SURELY_NOT: [u32; 6] = [202, 203, 242, 252, 305, 439];
 const STAYS: [(&[u32], &str); 8] = [
     (&[60], "make the tables: minuet run --create-tables, or the statements of minuet ddl"),
     (&[81], "make the database, or let minuet run --create-tables make it"),
-    (&[16, 47, 8, 10], "the table is not what the plan writes: minuet run says at its start which columns differ, and the ALTER that mends it"),
+    (
+        &[16, 47, 8, 10],
+        "the table is not what the plan writes: minuet run says at its start which columns differ, and the ALTER that mends it",
+    ),
     (&[62, 43, 48, 50], "this ClickHouse does not understand what minuet says: minuet needs version 23.8 or newer"),
     (&[115], "this ClickHouse does not know a setting that minuet needs: minuet needs version 23.8 or newer"),
     (&[192, 193, 194, 516], "give the right CLICKHOUSE_USER and CLICKHOUSE_PASSWORD, or --clickhouse-password-file"),
-    (&[497], "grant this user SELECT, INSERT and ALTER DELETE on the tables of the sink, and SELECT on system.tables and system.columns"),
+    (
+        &[497],
+        "grant this user SELECT, INSERT and ALTER DELETE on the tables of the sink, and SELECT on system.tables and system.columns",
+    ),
     (&[164, 452], "the user's profile is read-only or forbids a setting: give one that may write"),
 ];
 
@@ -56,7 +61,9 @@ impl Failed {
         let words = chain(error);
         match error {
             ClientError::BadResponse(text) => Failed::answered(text),
-            ClientError::Network(_) | ClientError::TimedOut => Failed { hope: Hope::Passes, ambiguous: true, code: None, words },
+            ClientError::Network(_) | ClientError::TimedOut => {
+                Failed { hope: Hope::Passes, ambiguous: true, code: None, words }
+            }
             ClientError::SchemaMismatch(_) | ClientError::Unsupported(_) | ClientError::InvalidParams(_) => {
                 Failed { hope: Hope::None, ambiguous: false, code: None, words }
             }

@@ -130,7 +130,12 @@ fn compare(tables: &Tables, table: &Table, found: &Found) -> Vec<Problem> {
     if !replacing || !found.full.split(" ORDER BY").next().unwrap_or_default().contains(&by) {
         let what = format!(
             "{full} is {}, needed is ReplacingMergeTree({}), or its Replicated or Shared form",
-            found.full.split(" PARTITION BY").next().and_then(|text| text.split(" ORDER BY").next()).unwrap_or_default(),
+            found
+                .full
+                .split(" PARTITION BY")
+                .next()
+                .and_then(|text| text.split(" ORDER BY").next())
+                .unwrap_or_default(),
             table.version
         );
         add(what, anew(tables, table));

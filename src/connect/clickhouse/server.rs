@@ -146,7 +146,9 @@ impl Server {
             return Err(Failed::odd(format!("its answer has more than {CLICKHOUSE_ANSWER_BYTES_MAX} bytes")));
         }
         let lines = all.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice(line).map_err(|cause| Failed::odd(format!("its answer: {cause}")))).collect()
+        lines
+            .map(|line| serde_json::from_slice(line).map_err(|cause| Failed::odd(format!("its answer: {cause}"))))
+            .collect()
     }
 
     async fn act_once(&self, sql: &str) -> std::result::Result<(), Failed> {

@@ -71,7 +71,13 @@ impl ClickHouseSink {
         let servers = (0..address.shards.len()).map(|shard| Server::new(&address.url(shard), &user)).collect();
         let tables = Tables::new(Some(&address.database), &address.table, layout);
         let place = Arc::new(Place::new(servers, tables, layout.columns().to_vec()));
-        Ok(ClickHouseSink { tasks: Tasks::start("clickhouse", CLICKHOUSE_THREADS)?, place, create_tables, over, run: Mutex::default() })
+        Ok(ClickHouseSink {
+            tasks: Tasks::start("clickhouse", CLICKHOUSE_THREADS)?,
+            place,
+            create_tables,
+            over,
+            run: Mutex::default(),
+        })
     }
 
     /// What it has met.
@@ -93,7 +99,10 @@ impl ClickHouseSink {
         let reason = move || match over() {
             true => Some("this run was asked to end".to_owned()),
             false => (Instant::now() >= end).then(|| {
-                format!("no luck at {first} for {} s; the log says why; starting again is safe", CLICKHOUSE_OPEN_MS / 1_000)
+                format!(
+                    "no luck at {first} for {} s; the log says why; starting again is safe",
+                    CLICKHOUSE_OPEN_MS / 1_000
+                )
             }),
         };
         self.tasks.wait_until(doing, reason, work)?
@@ -211,7 +220,8 @@ async fn branch(place: &Place, claim: &Manifest) -> Result<u64> {
     let runs = place.tables.full(&place.tables.runs.name);
     // Both are random digits or the name of a folder; quotes in it are doubled.
     let [pipeline, life] = [&claim.pipeline, &claim.life].map(|text| text.replace('\\', "\\\\").replace('\'', "\\'"));
-    let sql = format!("SELECT max(attempt) FROM {runs} WHERE went_back AND pipeline = '{pipeline}' AND life = '{life}'");
+    let sql =
+        format!("SELECT max(attempt) FROM {runs} WHERE went_back AND pipeline = '{pipeline}' AND life = '{life}'");
     let lines = place.first().ask("looking for runs that went back", &sql).await?;
     lines.first().map_or(Ok(0), |line| number(line, 0))
 }
@@ -277,7 +287,9 @@ async fn prepare(place: &Place, claim: &Manifest, fresh: bool) -> Result<Run> {
     for (shard, server) in place.servers.iter().enumerate() {
         let table = format!("the table {} at {}", tables.full(&tables.rows.name), server.name());
         match newest(place, shard).await? {
-            Some(known) if known.is_kin(claim) && known.attempt > claim.attempt => return Err(superseded(place, &known)),
+            Some(known) if known.is_kin(claim) && known.attempt > claim.attempt => {
+                return Err(superseded(place, &known));
+            }
             Some(known) if !known.is_kin(claim) && !(fresh && known.pipeline == claim.pipeline) => {
                 return Err(foreign(&table, &known));
             }

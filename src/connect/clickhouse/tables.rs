@@ -130,7 +130,9 @@ impl Tables {
 
     /// The name of a table as a statement needs it.
     pub fn full(&self, table: &str) -> String {
-        self.database.as_ref().map_or_else(|| quoted(table), |database| format!("{}.{}", quoted(database), quoted(table)))
+        self.database
+            .as_ref()
+            .map_or_else(|| quoted(table), |database| format!("{}.{}", quoted(database), quoted(table)))
     }
 
     /// The statements that make what is missing, each with a comment before it.
@@ -162,13 +164,18 @@ impl Tables {
         if let Some((time, days)) = table.time.zip(form.ttl_days) {
             let _ = writeln!(text, "TTL {} + toIntervalDay({days})", time.column);
         }
-        let settings: Vec<String> = settings(form.replicated).iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        let settings: Vec<String> =
+            settings(form.replicated).iter().map(|(name, value)| format!("{name} = {value}")).collect();
         let _ = write!(text, "SETTINGS {}", settings.join(", "));
         text
     }
 
     fn view(&self) -> String {
-        let plans = self.rows.columns.iter().filter(|(name, _)| ![COMMIT, LANE, BLOCK, REVISION].iter().any(|(own, _)| own == name));
+        let plans = self
+            .rows
+            .columns
+            .iter()
+            .filter(|(name, _)| ![COMMIT, LANE, BLOCK, REVISION].iter().any(|(own, _)| own == name));
         let columns: Vec<String> = plans.map(|(name, _)| format!("    {}", quoted(name))).collect();
         format!(
             "-- the rows as readers want them: the newest revision of each; a day that is merged into one part costs nothing more\n\

@@ -187,7 +187,11 @@ impl Writer {
             }
             self.place.met.healed.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
-                server = server.name(), commit, lane, stored, rows = block.lines(),
+                server = server.name(),
+                commit,
+                lane,
+                stored,
+                rows = block.lines(),
                 "ClickHouse says it has a block that it has not: storing it under another token"
             );
             if stored > 0 {
@@ -239,7 +243,12 @@ impl Writer {
         let lines = server.ask(&format!("looking for stale rows of commit {commit}"), &sql).await?;
         let stale = lines.first().map_or(Ok(0), |line| number(line, 0))?;
         if stale > 0 {
-            tracing::warn!(server = server.name(), commit, stale, "removing rows of an earlier attempt that came out otherwise now");
+            tracing::warn!(
+                server = server.name(),
+                commit,
+                stale,
+                "removing rows of an earlier attempt that came out otherwise now"
+            );
             self.place.met.removed.fetch_add(stale, Ordering::Relaxed);
             self.remove(server, table, commit, &of).await?;
         }
@@ -313,7 +322,8 @@ impl Writer {
             if !self.insert(&doing, server, target, block, &bookkeeping, &token).await? && renewed == 0 {
                 return Ok(());
             }
-            let sql = format!("SELECT count() FROM {} WHERE _commit = {commit} AND _block = {}", target.full, block.hash);
+            let sql =
+                format!("SELECT count() FROM {} WHERE _commit = {commit} AND _block = {}", target.full, block.hash);
             let found = server.ask(&format!("looking whether {place} is stored"), &sql).await?;
             if found.first().map_or(Ok(0), |line| number(line, 0))? >= block.lines() {
                 return Ok(());

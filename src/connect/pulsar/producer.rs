@@ -10,15 +10,16 @@ use pulsar::message::proto::base_command::Type;
 use pulsar::message::proto::{self, BaseCommand, Schema, schema};
 use tokio::time::Instant;
 
-use crate::connect::backoff::Backoff;
 use super::client::Client;
 use super::connection::{Came, Connection};
 use super::failed::{Cause, Failed};
 use super::wire::codec::Codec;
 use super::wire::command;
 use super::wire::send::{Body, Letterhead};
+use crate::connect::backoff::Backoff;
 use crate::limits::{
-    ENTRY_BYTES_MAX, PULSAR_AGAIN_MS, PULSAR_OUTBOX_BYTES, PULSAR_PRODUCER_LOST_MS_MAX, PULSAR_REQUEST_MS, PULSAR_WINDOW_BYTES_MAX,
+    ENTRY_BYTES_MAX, PULSAR_AGAIN_MS, PULSAR_OUTBOX_BYTES, PULSAR_PRODUCER_LOST_MS_MAX, PULSAR_REQUEST_MS,
+    PULSAR_WINDOW_BYTES_MAX,
 };
 
 /// A connection has one producer.

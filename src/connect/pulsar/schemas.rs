@@ -11,9 +11,9 @@ use pulsar::message::proto::{self, schema};
 use tokio::sync::Notify;
 
 use super::Client;
-use crate::connect::backoff::Backoff;
 use super::failed::Failed;
 use super::wire::metadata::SchemaVersion;
+use crate::connect::backoff::Backoff;
 use crate::dataflow::edges::Writer;
 use crate::error::{Error, Result};
 use crate::limits::{PULSAR_AGAIN_MS, PULSAR_SCHEMA_TRIES_MAX, PULSAR_SCHEMA_VERSIONS_MAX};

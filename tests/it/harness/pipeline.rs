@@ -13,6 +13,8 @@ pub(crate) struct Pipeline {
     pub(crate) source: String,
     pub(crate) out: PathBuf,
     pub(crate) state: PathBuf,
+    /// Where rows go, as `--sink` is told, if not into `out`.
+    pub(crate) sink: Option<String>,
     /// More flags of every run.
     pub(crate) flags: Vec<String>,
 }
@@ -25,6 +27,7 @@ impl Pipeline {
             source: source.into(),
             out: place.join("out"),
             state: place.join("state"),
+            sink: None,
             flags: Vec::new(),
         }
     }
@@ -37,7 +40,7 @@ impl Pipeline {
             .arg("--source")
             .arg(self.place())
             .arg("--sink")
-            .arg(format!("files:{}", self.out.display()))
+            .arg(self.sink.clone().unwrap_or_else(|| format!("files:{}", self.out.display())))
             .arg("--state")
             .arg(format!("dir:{}", self.state.display()))
             .arg("-w")

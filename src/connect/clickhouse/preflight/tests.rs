@@ -44,8 +44,14 @@ fn columns_are_added_and_changed_but_for_those_of_the_key() {
 fn engine_and_key_must_be_those_that_replace_rows() {
     for (engine, full) in [
         ("MergeTree", "MergeTree ORDER BY (who, window_start)"),
-        ("ReplacingMergeTree", "ReplacingMergeTree ORDER BY (who, window_start) SETTINGS non_replicated_deduplication_window = 10000"),
-        ("ReplacingMergeTree", "ReplacingMergeTree(count) ORDER BY x SETTINGS non_replicated_deduplication_window = 10000"),
+        (
+            "ReplacingMergeTree",
+            "ReplacingMergeTree ORDER BY (who, window_start) SETTINGS non_replicated_deduplication_window = 10000",
+        ),
+        (
+            "ReplacingMergeTree",
+            "ReplacingMergeTree(count) ORDER BY x SETTINGS non_replicated_deduplication_window = 10000",
+        ),
     ] {
         let found = Found { engine: engine.into(), full: full.into(), ..right() };
         let problems = problems(&found);

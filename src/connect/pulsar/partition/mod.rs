@@ -21,7 +21,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Client;
-use crate::connect::backoff::Backoff;
 use super::budget::Budget;
 use super::failed::Failed;
 use super::handover::{Handover, Spare};
@@ -30,6 +29,7 @@ use super::schemas::Schemas;
 use super::status::Counts;
 use super::window::Window;
 use super::wire::metadata::SchemaVersion;
+use crate::connect::backoff::Backoff;
 use crate::dataflow::edges::Writer;
 use crate::error::Error;
 use crate::limits::{PULSAR_AGAIN_MS, PULSAR_LASTING_MS};
