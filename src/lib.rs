@@ -16,6 +16,8 @@ pub mod snapshot;
 
 pub mod dataflow;
 
+pub mod ledger;
+
 pub mod connect;
 
 pub mod cluster;

@@ -510,3 +510,11 @@ pub const CLICKHOUSE_TOKENS_MAX: u32 = 20;
 
 /// Bytes of a password of ClickHouse.
 pub const CLICKHOUSE_PASSWORD_BYTES_MAX: usize = 4 << 10;
+
+// Ledger.
+
+/// Things that do not add up which a check names; beyond them it counts.
+pub const LEDGER_FINDINGS_MAX: usize = 100;
+
+/// Bytes of one line of rows, rejects or ledger in a sink's folder.
+pub const SINK_LINE_BYTES_MAX: u64 = 16 << 20;

@@ -37,6 +37,8 @@ mod switch {
         PartsNotAwaited,
         /// A manifest leaves out a part.
         PartLeftOut,
+        /// A run that goes on does not know how many events are in the windows it found open.
+        OpenMinutesForgotten,
         /// Lateness goes by the slot's epoch.
         LateBySlot,
         /// Lateness goes by a watermark that moves within an entry.

@@ -39,6 +39,16 @@ pub struct FinishedRow {
     pub overflows: u32,
 }
 
+impl FinishedRow {
+    /// Its count: the value after the source.
+    pub fn count(&self) -> u64 {
+        match self.values.get(1) {
+            Some(Value::Unsigned(count)) => *count,
+            _ => 0,
+        }
+    }
+}
+
 /// A sum does not fit its column.
 struct DoesNotFit;
 

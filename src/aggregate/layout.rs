@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{self, PARTIAL_HEADER_WORDS};
 
 /// What an input field of a row holds.
@@ -88,7 +90,7 @@ pub enum SourceKind {
 }
 
 /// The type of a column, in ClickHouse's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ColumnType {
     /// `DateTime('UTC')`.
     DateTime,
@@ -112,7 +114,8 @@ pub enum ColumnType {
 }
 
 /// One column of the rows that come out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -334,6 +337,11 @@ impl Layout {
     /// The source of a partial record.
     pub fn source_of<'a>(&self, partial: &'a [u64]) -> &'a [u8] {
         record::source(partial, PARTIAL_HEADER_WORDS + self.state_words())
+    }
+
+    /// Events in a partial record.
+    pub fn events_of(&self, partial: &[u64]) -> u64 {
+        partial.get(PARTIAL_HEADER_WORDS).copied().unwrap_or(0)
     }
 
     /// The place of a float sum's `lo`.

@@ -5,6 +5,7 @@ mod ddl;
 mod demo;
 mod generate;
 mod launch;
+mod ledger;
 mod place;
 mod report;
 mod run;
@@ -51,12 +52,14 @@ enum Verb {
     Gen(generate::GenArgs),
     /// Look at the snapshots of a pipeline.
     Snapshot(snapshot::Args),
+    /// Check that everything that was read is in the rows of a sink, or accounted for.
+    Ledger(ledger::Args),
 }
 
 const EXIT_CODES: &str = "Exit codes:\n  \
     0    done\n  \
     2    the command line is wrong\n  \
-    65   data is not what it must be: a damaged snapshot, a file that changed\n  \
+    65   data is not what it must be: a damaged snapshot, a file that changed, a ledger that does not add up\n  \
     69   something outside failed: a disk, a service\n  \
     70   a defect of minuet\n  \
     75   another process of the run went away: start all again\n  \
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Verb::Ddl(args) => ddl::ddl(&args),
         Verb::Gen(args) => generate::run(&args),
         Verb::Snapshot(args) => snapshot::snapshot(&args),
+        Verb::Ledger(args) => ledger::ledger(&args),
     };
     ExitCode::from(match ended {
         Ok(code) => code,

@@ -9,6 +9,7 @@
 //!  │      │              │       ├──────▶│ store ├──────────▶  │        │
 //!  │      ├── rejects ───┼───────┼───────┼─────┘ │             │        │
 //!  │      ├── cuts ──────┼───────┼───────┴───────┼──────────▶  │        │
+//!  │      ├── tallies ───┼───────┼───────────────┼──────────▶  │        │
 //!  └▲──▲──┘              └▲────┬─┘               │             └───┬────┘
 //!   │  └────── credits ───┼────┘                 │                 │
 //!   └──────────────────── control (broadcast: read, close, flush) ─┘
@@ -16,7 +17,7 @@
 //!
 //! | operator | capability it holds | lets go when |
 //! |---|---|---|
-//! | read | its slot's epoch, on events, cuts and rejects | the epoch rises; all its partitions have ended |
+//! | read | its slot's epoch, on events, cuts, tallies and rejects | the epoch rises; all its partitions have ended |
 //! | close | the next commit epoch or less, on all outputs | the epoch is closed and everything of it has been handed on |
 //! | flush | the stamps of rows and rejects it has not had acknowledged | the sink has acknowledged them |
 //! | store | the commit epochs of parts that are not stored | the store has acknowledged them |
@@ -27,7 +28,7 @@
 //! | of events, at close | all that was read before the cut of `e` has been delivered, and every minute `<= e` is complete |
 //! | of flushed, at commit | every row and reject up to `e` is in the sink |
 //! | of parts, at commit | every part of `e` is stored |
-//! | of cuts, at commit | every slot's cut for `e` has come |
+//! | of cuts and tallies, at commit | every slot's cut for `e` has come, and how many events it gave away before it |
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -99,7 +100,7 @@ pub fn build(scope: Scope<'_, Epoch>, job: &Job) -> Result<()> {
     let closed = close::close(scope, read.events, control.clone(), job);
     let flushed = flush::flush(scope, closed.rows, read.rejects, control, flusher, job);
     let stored = store::store(scope, closed.open, storer, job);
-    let committed = commit::commit(scope, read.cuts.clone(), flushed, stored, committer, job);
+    let committed = commit::commit(scope, read.cuts.clone(), read.folded, flushed, stored, committer, job);
 
     closed.credits.connect_loop(credits_loop);
     committed.broadcast().connect_loop(control_loop);

@@ -18,6 +18,8 @@ use super::build::{Job, LateWake};
 use super::control::Control;
 use super::edges::{Keep, LedgerLine, Outlet, Write};
 use super::flush::Flushed;
+use super::minutes::{Minutes, up_to};
+use super::read::Folded;
 use crate::error::Result;
 use crate::limits::ROWS_PER_COMMIT_MAX;
 use crate::mutation::mutated;
@@ -51,6 +53,7 @@ pub(super) struct Committer {
     cuts: BTreeMap<Epoch, Vec<PartitionCut>>,
     totals: BTreeMap<Epoch, Totals>,
     parts: BTreeMap<Epoch, Vec<PartRef>>,
+    minutes: Minutes,
     committed_at: Millis,
 }
 
@@ -58,6 +61,7 @@ pub(super) struct Committer {
 pub(super) fn commit<'scope>(
     scope: Scope<'scope, Epoch>,
     cuts: StreamVec<'scope, Epoch, PartitionCut>,
+    folded: StreamVec<'scope, Epoch, Folded>,
     flushed: StreamVec<'scope, Epoch, Flushed>,
     stored: StreamVec<'scope, Epoch, PartRef>,
     mut state: Option<Committer>,
@@ -67,6 +71,7 @@ pub(super) fn commit<'scope>(
     let (control, stream) = builder.new_output::<Vec<Control>>();
     let mut control = OutputBuilder::<_, CapacityContainerBuilder<Vec<Control>>>::from(control);
     let mut cuts = builder.new_input(cuts, Exchange::new(|_: &PartitionCut| 0));
+    let mut folded = builder.new_input(folded, Exchange::new(|_: &Folded| 0));
     let mut flushed = builder.new_input(flushed, Exchange::new(|_: &Flushed| 0));
     let mut stored = builder.new_input(stored, Exchange::new(|_: &PartRef| 0));
     if let Some(state) = &state {
@@ -86,9 +91,17 @@ pub(super) fn commit<'scope>(
                     state.cuts.entry(*stamp).or_default().append(batch);
                 }
             });
+            folded.for_each(|stamp, batch| {
+                if let Some(stamp) = stamp.least() {
+                    state.minutes.folded(*stamp, batch);
+                }
+            });
             flushed.for_each(|stamp, batch| {
                 if let Some(stamp) = stamp.least() {
-                    batch.iter().for_each(|flushed| state.totals.entry(*stamp).or_default().add(&flushed.totals));
+                    for flushed in batch.iter() {
+                        state.totals.entry(*stamp).or_default().add(&flushed.totals);
+                        state.minutes.written(*stamp, &flushed.minutes);
+                    }
                 }
             });
             stored.for_each(|stamp, batch| {
@@ -136,6 +149,7 @@ impl Committer {
             cuts: BTreeMap::new(),
             totals: BTreeMap::new(),
             parts: BTreeMap::new(),
+            minutes: Minutes::restored(job),
             committed_at: (job.clock)(),
             job: job.clone(),
         })
@@ -149,10 +163,11 @@ impl Committer {
                 Step::Gathering => {
                     let slowest = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
                     let Some(commit) = self.schedule.due(slowest) else { break };
+                    let minutes = self.minutes.close(commit);
                     let manifest = self.gather(commit, frontiers[CUTS].frontier().first().copied());
                     self.ticket += 1;
                     let (attempt, lines) = (manifest.attempt, self.ledger(&manifest));
-                    self.writer.submit(self.ticket, Write::Ledger { commit, attempt, lines, minutes: Vec::new() });
+                    self.writer.submit(self.ticket, Write::Ledger { commit, attempt, lines, minutes });
                     self.step = Step::Ledger(Box::new(manifest));
                 }
                 Step::Ledger(manifest) => match answer(&mut *self.writer, self.ticket)
@@ -210,6 +225,7 @@ impl Committer {
             cut: partitions.into_values().collect(),
             parts,
             totals,
+            open: Some(self.minutes.open()),
             ..self.manifest.clone()
         }
     }
@@ -263,10 +279,4 @@ fn answer<J>(outlet: &mut dyn Outlet<J>, ticket: u64) -> Option<Result<()>> {
             return Some(answer);
         }
     }
-}
-
-/// Takes out what is stamped up to an epoch.
-fn up_to<T>(map: &mut BTreeMap<Epoch, T>, epoch: Epoch) -> BTreeMap<Epoch, T> {
-    let later = map.split_off(&(epoch + 1));
-    std::mem::replace(map, later)
 }

@@ -14,8 +14,8 @@ use timely::progress::Antichain;
 use super::batch::{Batch, ByHash};
 use super::build::{Job, LateWake, passed};
 use super::control::{Agenda, Control};
-use super::edges::{Outlet, Reject, Write};
-use crate::aggregate::{FinishedRow, Layout, Value, record};
+use super::edges::{MinuteLine, Outlet, Reject, Write};
+use crate::aggregate::{FinishedRow, Layout, record, row_binary};
 use crate::error::{Error, Result};
 use crate::mutation::mutated;
 use crate::snapshot::{Totals, lane, slot_of};
@@ -31,10 +31,12 @@ pub(super) struct Rejected {
 }
 
 /// One slot's rows of a commit epoch are in the sink.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Flushed {
     /// What they come to.
     pub totals: Totals,
+    /// What those of each minute and lane come to; of events it knows nothing.
+    pub minutes: Vec<MinuteLine>,
 }
 
 /// What waits for one stamp. The capability is what keeps the commit from passing it.
@@ -48,7 +50,7 @@ struct Waiting {
 struct Writing {
     capability: Capability<Epoch>,
     unanswered: u64,
-    totals: Totals,
+    flushed: Flushed,
 }
 
 /// One slot's writer to the sink, and what it waits for.
@@ -105,13 +107,16 @@ pub(super) fn flush<'scope>(
             });
             while let Some(commit) = state.agenda.next().filter(|commit| passed(&frontiers[..2], *commit)) {
                 state.agenda.done(commit);
-                state.write(commit, &layout);
+                if let Err(error) = state.write(commit, &layout) {
+                    fate.fail(error);
+                    return;
+                }
             }
             match state.answers() {
                 Ok(done) => {
                     let mut output = flushed.activate();
                     for writing in done {
-                        output.session(&writing.capability).give(Flushed { totals: writing.totals });
+                        output.session(&writing.capability).give(writing.flushed);
                     }
                 }
                 Err(error) => fate.fail(error),
@@ -147,12 +152,12 @@ impl Flusher {
     }
 
     /// Hands everything stamped up to `commit` to the sink.
-    fn write(&mut self, commit: Epoch, layout: &Layout) {
+    fn write(&mut self, commit: Epoch, layout: &Layout) -> Result<()> {
         let later = self.waiting.split_off(&(commit + 1));
         let mut due = std::mem::replace(&mut self.waiting, later);
-        let Some(last) = due.last_key_value() else { return };
-        let mut writing =
-            Writing { capability: last.1.capability.delayed(&commit), unanswered: 0, totals: Totals::default() };
+        let Some(last) = due.last_key_value() else { return Ok(()) };
+        let flushed = Flushed { totals: Totals::default(), minutes: Vec::new() };
+        let mut writing = Writing { capability: last.1.capability.delayed(&commit), unanswered: 0, flushed };
         let mut rejects: BTreeMap<u32, Vec<Reject>> = BTreeMap::new();
         for rejected in due.values_mut().flat_map(|waiting| waiting.rejects.drain(..)) {
             rejects.entry(rejected.partition).or_default().push(rejected.reject);
@@ -166,7 +171,7 @@ impl Flusher {
         for (lane, mut partials) in lanes {
             partials.sort_unstable_by_key(|partial| (record::minute(partial), layout.source_of(partial)));
             let rows: Vec<FinishedRow> = partials.into_iter().map(|partial| layout.finish(partial)).collect();
-            count(&rows, &mut writing.totals);
+            count(&rows, lane, layout, &mut writing.flushed)?;
             let blocks = blocks(rows, self.rows_per_insert);
             self.submit(&mut writing, commit, Write::Rows { commit, lane, blocks });
         }
@@ -176,6 +181,7 @@ impl Flusher {
         if writing.unanswered > 0 {
             self.writing.insert(commit, writing);
         }
+        Ok(())
     }
 
     fn submit(&mut self, writing: &mut Writing, commit: Epoch, write: Write) {
@@ -204,15 +210,22 @@ impl Flusher {
     }
 }
 
-fn count(rows: &[FinishedRow], totals: &mut Totals) {
-    for row in rows {
-        totals.rows += 1;
-        totals.overflows += u64::from(row.overflows);
-        // The count is the column after the source.
-        if let Some(Value::Unsigned(count)) = row.values.get(1) {
-            totals.counted += count;
+/// Adds what these rows of a lane come to. They are sorted by minute, so each minute is one line.
+fn count(rows: &[FinishedRow], lane: u32, layout: &Layout, flushed: &mut Flushed) -> Result<()> {
+    let mut room = Vec::new();
+    for of_minute in rows.chunk_by(|one, next| one.minute == next.minute) {
+        let mut line = MinuteLine { minute: of_minute[0].minute, lane, ..MinuteLine::default() };
+        for row in of_minute {
+            line.rows += 1;
+            line.counted += row.count();
+            line.hash = line.hash.wrapping_add(row_binary::hash(layout.columns(), row, &mut room)?);
+            flushed.totals.overflows += u64::from(row.overflows);
         }
+        flushed.totals.rows += line.rows;
+        flushed.totals.counted += line.counted;
+        flushed.minutes.push(line);
     }
+    Ok(())
 }
 
 fn blocks(rows: Vec<FinishedRow>, rows_per_insert: usize) -> Vec<Vec<FinishedRow>> {

@@ -10,6 +10,7 @@ mod control;
 pub mod edges;
 mod fate;
 mod flush;
+mod minutes;
 mod read;
 mod store;
 mod wire;

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | 1 | the first |
 //! | 2 | the gaps of each partition; none in format 1 |
+//! | 3 | the events of each minute that is open; before, only the parts knew |
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,10 +19,10 @@ use sha2::{Digest, Sha256};
 use super::{Counters, PartitionCut};
 use crate::error::{Error, Result};
 use crate::limits::OBJECT_BYTES_MAX;
-use crate::time::{Epoch, Schedule};
+use crate::time::{Epoch, Minute, Schedule};
 
 /// The version that [`Manifest::encode`] writes.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// One stored part: the open partials of one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,19 @@ pub struct Totals {
     pub counted: u64,
     /// Sums in them that did not fit.
     pub overflows: u64,
+}
+
+/// Events that were given away to be folded into one minute and lane that is open at a commit. Counted apart from the partials, so
+/// that the ledger shows it when one of these is lost or doubled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenMinute {
+    /// The minute.
+    pub minute: Minute,
+    /// The lane.
+    pub lane: u32,
+    /// How many events.
+    pub events: u64,
 }
 
 impl PartRef {
@@ -97,6 +111,9 @@ pub struct Manifest {
     pub parts: Vec<PartRef>,
     /// The rows up to `commit`.
     pub totals: Totals,
+    /// What is open at `commit`, ascending; `None` where a manifest of format 1 or 2 said nothing of it.
+    #[serde(default)]
+    pub open: Option<Vec<OpenMinute>>,
 }
 
 impl Manifest {

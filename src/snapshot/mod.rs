@@ -15,5 +15,5 @@ mod store;
 pub use cut::{Counters, PartitionCut, Position, RejectsKept};
 pub use history::{Finding, From, History, Shown, ShownPart, Summary};
 pub use key_group::{key_group, lane, slot_of};
-pub use manifest::{Manifest, PartRef, Totals};
+pub use manifest::{Manifest, OpenMinute, PartRef, Totals};
 pub use store::Store;

@@ -26,9 +26,75 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
+/// The instant that [`utc`] writes so; also with a `T` between date and time, without seconds, and with a `Z` at the end. `None` for
+/// any other text, and for what is on no calendar.
+pub fn from_utc(text: &str) -> Option<Millis> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, clock) = text.split_once([' ', 'T'])?;
+    let mut date = date.split('-').zip([4, 2, 2]).map(|(part, digits)| number(part, digits));
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let mut clock = clock.split(':').map(|part| number(part, 2));
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next().unwrap_or(Some(0))?);
+    let in_day = hour < 24 && minute < 60 && second < 60;
+    let time = (days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000;
+    let written = utc(time);
+    // Only a date of the calendar is written as it was read; and what has more parts than a date or a time is neither.
+    let parts = text.split(['-', ' ', 'T', ':']).count();
+    let same = written.get(..10) == text.get(..10) && (parts == 6 || parts == 5);
+    (in_day && same).then_some(time)
+}
+
+/// A number of so many digits.
+fn number(text: &str, digits: usize) -> Option<i64> {
+    text.parse().ok().filter(|_| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The day of a proleptic Gregorian date, counted from 1970-01-01: the way of [`civil`], back.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    const DAYS_FROM_MARCH_0000: i64 = 719_468;
+    const DAYS_OF_ERA: i64 = 146_097;
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let month_from_march = (month + 9) % 12;
+    let of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    era * DAYS_OF_ERA + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year - DAYS_FROM_MARCH_0000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_and_nothing_else_is() {
+        for days in 0..50_000 {
+            let time = (days * 86_400 + days % 86_400) * 1_000;
+            assert_eq!(from_utc(&utc(time)), Some(time));
+        }
+        let noon = Some(1_357_041_600_000);
+        for text in ["2013-01-01 12:00:00", "2013-01-01T12:00:00Z", "2013-01-01T12:00", "2013-01-01 12:00"] {
+            assert_eq!(from_utc(text), noon, "{text}");
+        }
+        for text in [
+            "",
+            "2013-01-01",
+            "2013-02-29 00:00:00",
+            "2013-13-01 00:00:00",
+            "2013-01-01 24:00:00",
+            "2013-01-01 12:60:00",
+            "13-01-01 12:00:00",
+            "2013-01-01 12",
+            "2013-01-01 12:00:00:00",
+            "2013-01-01-01 12:00:00",
+            "2013-01-01 12:00:0x",
+            "2013-01-01  12:00:00",
+            "2013-1-01 12:00:00",
+            "+013-01-01 12:00:00",
+            "2013-00-10 12:00:00",
+            "2013-01-00 12:00:00",
+        ] {
+            assert_eq!(from_utc(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn known_instants() {

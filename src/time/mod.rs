@@ -9,7 +9,7 @@ mod slot_epoch;
 mod watermark;
 
 pub use abreast::Abreast;
-pub use civil::utc;
+pub use civil::{from_utc, utc};
 pub use schedule::{Pace, Schedule};
 pub use slot_epoch::{PartitionStart, SlotEpoch};
 pub use watermark::Watermark;

@@ -70,6 +70,7 @@ fn a_death_at_any_step_leaves_no_trace() {
             let resumed = pipeline.run(dice.one_of(&WORKERS)).demand(0).summary();
             demand_rows(&pipeline.rows(), &rows, &of);
             assert_eq!(resumed, summary, "{of}");
+            pipeline.demand_ledger(&of);
         }
     }
 }
@@ -89,4 +90,5 @@ fn deaths_at_all_steps_in_one_life() {
     }
     pipeline.run(dice.one_of(&WORKERS)).demand(0);
     demand_rows(&pipeline.rows(), &calm.rows(), "after a death at every step");
+    pipeline.demand_ledger("after a death at every step");
 }

@@ -87,6 +87,7 @@ fn the_rows_are_those_of_an_independent_program() {
         let summary = pipeline.run_in(shape).summary();
         let rows = pipeline.rows();
         demand_known(&known, &rows, &summary, &shape.to_string());
+        pipeline.demand_ledger(&shape.to_string());
         demand_rows(&rows, first.get_or_insert_with(|| rows.clone()), &format!("{shape}, bytes"));
     }
 }

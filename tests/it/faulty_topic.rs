@@ -59,7 +59,7 @@ fn a_gap_that_was_accepted_is_in_the_cut_and_in_the_ledger() {
     let newest = place.newest();
     assert_eq!((newest.cut[0].gaps, newest.cut[0].position), (1, Some(Position(6, 0))));
     let collected = place.sink.collected();
-    let (_, lines) = collected.ledger.values().last().expect("there is a ledger");
+    let lines = &collected.ledger.values().last().expect("there is a ledger").lines;
     assert_eq!((lines[0].cut.gaps, lines[0].from), (1, None));
 }
 

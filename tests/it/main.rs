@@ -14,6 +14,7 @@ mod documents;
 mod faulty_topic;
 mod fuzz;
 mod harness;
+mod ledger;
 mod memory;
 mod oracle;
 mod pulsar;

@@ -31,6 +31,7 @@ fn compare(name: &str, more: &[(&str, &str)]) {
         let summary = pipeline.run_in(shape).summary();
         demand_rows(&pipeline.rows(), &expected.rows, &format!("{name} {shape}"));
         assert_eq!(summary, expected.summary, "{name} {shape}");
+        pipeline.demand_ledger(&format!("{name} {shape}"));
     }
 }
 

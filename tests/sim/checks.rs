@@ -151,6 +151,7 @@ pub fn holds(world: &World, manifest: &Manifest) -> Checked {
     demand(total(&closed) + total(&open) == folded, || {
         format!("manifest {of}: {folded} were folded, rows count {}, open partials {}", total(&closed), total(&open))
     })?;
+    minutes(&collected, manifest, &closed, &open)?;
     if world.exact() {
         let cut =
             manifest.cut.iter().map(|cut| (cut.partition, cut.position.map_or(0, |position| position.0))).collect();
@@ -211,10 +212,46 @@ fn rows(collected: &Collected, commit: Option<Epoch>) -> Result<BTreeMap<Key, u6
 fn in_ledger(collected: &Collected, partition: u32, commit: Option<Epoch>) -> Counters {
     let mut sum = Counters::default();
     let known = collected.ledger.iter().filter(|(written, _)| Some(**written) <= commit);
-    for line in known.flat_map(|(_, (_, lines))| lines).filter(|line| line.cut.partition == partition) {
+    for line in known.flat_map(|(_, told)| &told.lines).filter(|line| line.cut.partition == partition) {
         sum.add(&line.counters);
     }
     sum
+}
+
+/// What was given away to be folded into a minute is in its rows or, while it is open, in its partials.
+fn minutes(
+    collected: &Collected,
+    manifest: &Manifest,
+    closed: &BTreeMap<Key, u64>,
+    open: &BTreeMap<Key, u64>,
+) -> Checked {
+    let of = manifest.sequence;
+    let known = collected.ledger.iter().filter(|(written, _)| Some(**written) <= manifest.commit);
+    let mut told: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for (commit, line) in known.flat_map(|(commit, told)| told.minutes.iter().map(move |line| (commit, line))) {
+        demand(line.events == line.counted && line.minute <= *commit, || {
+            format!("manifest {of}: the ledger of commit {commit} does not add up: {line:?}")
+        })?;
+        let sum = told.entry(line.minute).or_default();
+        *sum = (sum.0 + line.rows, sum.1 + line.events);
+    }
+    let by_minute = |counts: &BTreeMap<Key, u64>| {
+        let mut sums: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        for ((minute, _), count) in counts {
+            let sum = sums.entry(*minute).or_default();
+            *sum = (sum.0 + 1, sum.1 + count);
+        }
+        sums
+    };
+    let rows = by_minute(closed);
+    demand(told == rows, || format!("manifest {of}: the ledger tells of {told:?}, there are {rows:?}"))?;
+    let mut says: BTreeMap<u64, u64> = BTreeMap::new();
+    for minute in manifest.open.iter().flatten() {
+        *says.entry(minute.minute).or_default() += minute.events;
+    }
+    let partials: BTreeMap<u64, u64> =
+        by_minute(open).into_iter().map(|(minute, (_, count))| (minute, count)).collect();
+    demand(says == partials, || format!("manifest {of} says that {says:?} are open, partials count {partials:?}"))
 }
 
 /// Rows are given to the sink: those of a commit and lane are the same every time.

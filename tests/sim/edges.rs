@@ -200,7 +200,9 @@ impl Seen for Write {
             Write::Rejects { commit, partition, rejects } => {
                 format!("{} rejects of commit {commit} p{partition}", rejects.len())
             }
-            Write::Ledger { commit, lines, .. } => format!("{} lines of the ledger of commit {commit}", lines.len()),
+            Write::Ledger { commit, lines, minutes, .. } => {
+                format!("{} lines of the ledger of commit {commit}, {} of minutes", lines.len(), minutes.len())
+            }
         }
     }
 }

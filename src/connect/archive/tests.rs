@@ -24,6 +24,7 @@ fn template(owner: &str) -> Manifest {
         cut: Vec::new(),
         parts: Vec::new(),
         totals: Totals::default(),
+        open: None,
     }
 }
 

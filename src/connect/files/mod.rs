@@ -15,6 +15,7 @@ mod durable;
 mod fence;
 mod identity;
 mod input;
+mod ledger;
 mod reader;
 pub mod rows;
 mod sink;
@@ -22,6 +23,7 @@ mod source;
 mod store;
 
 pub use input::Input;
+pub use ledger::FolderLedger;
 pub use sink::FileSink;
 pub use source::Files;
 pub use store::FolderStore;

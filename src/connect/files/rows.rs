@@ -2,11 +2,14 @@
 //!
 //! Equal rows give equal bytes, always: a replay must write the file it wrote before.
 
+mod read;
+
 use std::io::{self, Write};
 
 use crate::aggregate::{Column, FinishedRow, Value};
 use crate::limits::MINUTE_MS;
 use crate::time::utc;
+pub use read::RowReader;
 
 /// Writes rows of one layout.
 #[derive(Clone, Debug)]

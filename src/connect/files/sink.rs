@@ -3,7 +3,8 @@
 //! ```text
 //!  rows/<commit, 10 digits>-<lane, 3 digits>.jsonl              see [`super::rows`]
 //!  rejects/<commit, 10 digits>-<partition, 5 digits>.jsonl      one object per reject, its payload in base64
-//!  ledger/<commit, 10 digits>.jsonl                             one object per partition
+//!  ledger/<commit, 10 digits>.jsonl                             one object per partition, then one per minute and lane
+//!  columns.json                                                 the columns of the rows, so that rows can be read back
 //! ```
 //! No attempt in a name: a replay overwrites the same file. Where there is nothing to say there is no file. Who may write is a
 //! matter of [`super::fence`].
@@ -20,26 +21,32 @@ use serde::Serialize;
 
 use super::durable::{Draft, create_folders, failed, remove_temporaries, sync_folder};
 use super::fence::{Fence, Owner};
+use super::ledger::{MinuteRecord, PartitionRecord, Record};
 use super::rows::RowLines;
 use crate::aggregate::{Column, Layout};
 use crate::connect::failpoint;
 use crate::connect::outlet::ThreadOutlet;
-use crate::dataflow::edges::{LedgerLine, Outlet, Reject, Sink, Wake, Write};
+use crate::dataflow::edges::{Outlet, Reject, Sink, Wake, Write};
 use crate::error::{Error, Result};
 use crate::limits::FILE_BUFFER_BYTES;
 use crate::snapshot::{Manifest, Position};
 use crate::time::Epoch;
 
 /// The kinds of file, each in a folder of its own.
-struct Kind {
-    folder: &'static str,
+pub(super) struct Kind {
+    pub(super) folder: &'static str,
     /// Failpoints: all written, synced, renamed.
     steps: [&'static str; 3],
 }
 
-const ROWS: Kind = Kind { folder: "rows", steps: ["rows-tmp-written", "rows-synced", "rows-renamed"] };
-const REJECTS: Kind = Kind { folder: "rejects", steps: ["rejects-tmp-written", "rejects-synced", "rejects-renamed"] };
-const LEDGER: Kind = Kind { folder: "ledger", steps: ["ledger-tmp-written", "ledger-synced", "ledger-renamed"] };
+pub(super) const ROWS: Kind = Kind { folder: "rows", steps: ["rows-tmp-written", "rows-synced", "rows-renamed"] };
+pub(super) const REJECTS: Kind =
+    Kind { folder: "rejects", steps: ["rejects-tmp-written", "rejects-synced", "rejects-renamed"] };
+pub(super) const LEDGER: Kind =
+    Kind { folder: "ledger", steps: ["ledger-tmp-written", "ledger-synced", "ledger-renamed"] };
+
+/// The file that names the columns.
+pub(super) const COLUMNS: &str = "columns.json";
 
 /// Digits of a commit epoch in a name, so that names sort as commits do.
 const COMMIT_DIGITS: usize = 10;
@@ -47,6 +54,7 @@ const COMMIT_DIGITS: usize = 10;
 /// A sink on a folder.
 pub struct FileSink {
     files: SinkFiles,
+    columns: Vec<Column>,
 }
 
 impl FileSink {
@@ -58,7 +66,8 @@ impl FileSink {
     /// The same for these columns, `window_start` being the first.
     pub fn with_columns(dir: impl Into<PathBuf>, columns: &[Column]) -> Self {
         let dir = dir.into();
-        FileSink { files: SinkFiles { fence: Fence::new(&dir), dir, lines: RowLines::new(columns) } }
+        let lines = RowLines::new(columns);
+        FileSink { files: SinkFiles { fence: Fence::new(&dir), dir, lines }, columns: columns.to_vec() }
     }
 }
 
@@ -86,7 +95,10 @@ impl Sink for FileSink {
     }
 
     fn prepare(&self, claim: &Manifest, fresh: bool) -> Result<()> {
-        self.files.fence.take(Owner::of(claim), fresh, || self.clear_after(claim.commit))
+        self.files.fence.take(Owner::of(claim), fresh, || {
+            self.clear_after(claim.commit)?;
+            self.name_columns()
+        })
     }
 
     fn join(&self, claim: &Manifest) -> Result<()> {
@@ -115,11 +127,25 @@ impl FileSink {
         }
         Ok(())
     }
+
+    /// Says what the columns of the rows are. The plan of a pipeline stays, so it is said once.
+    fn name_columns(&self) -> Result<()> {
+        let (dir, path) = (&self.files.dir, self.files.dir.join(COLUMNS));
+        let bytes = serde_json::to_vec(&self.columns).map_err(|cause| failed("writing", &path, cause))?;
+        if fs::read(&path).is_ok_and(|found| found == bytes) {
+            return Ok(());
+        }
+        remove_temporaries(dir, Duration::ZERO)?;
+        let mut draft = Draft::create(dir)?;
+        draft.file().write_all(&bytes).map_err(|cause| failed("writing", &path, cause))?;
+        draft.sync()?;
+        draft.rename(COLUMNS, || {})
+    }
 }
 
 /// Commit epochs and names of the files that a sink has written in `folder`, ascending; none where it is absent. Files of
 /// other names are not ours.
-fn written(folder: &Path) -> Result<Vec<(Epoch, String)>> {
+pub(super) fn written(folder: &Path) -> Result<Vec<(Epoch, String)>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -166,9 +192,12 @@ impl SinkFiles {
                 let lines = rejects.iter().map(RejectLine::of);
                 self.replace_lines(&REJECTS, &format!("{commit:0COMMIT_DIGITS$}-{partition:05}.jsonl"), lines)
             }
-            Write::Ledger { commit, attempt, lines, .. } => {
-                let lines = lines.iter().map(|line| LedgerRecord::of(*commit, *attempt, line));
-                self.replace_lines(&LEDGER, &format!("{commit:0COMMIT_DIGITS$}.jsonl"), lines)
+            Write::Ledger { commit, attempt, lines, minutes } => {
+                let mut records = Vec::with_capacity(lines.len() + minutes.len());
+                records
+                    .extend(lines.iter().map(|line| Record::Partition(PartitionRecord::of(*commit, *attempt, line))));
+                records.extend(minutes.iter().map(|line| Record::Minute(MinuteRecord::of(*commit, *attempt, line))));
+                self.replace_lines(&LEDGER, &format!("{commit:0COMMIT_DIGITS$}.jsonl"), records.iter())
             }
         }
     }
@@ -244,53 +273,6 @@ impl<'a> RejectLine<'a> {
             position: reject.position,
             index: reject.index,
             payload: STANDARD.encode(&reject.payload),
-        }
-    }
-}
-
-/// A line of a ledger file. The counters are those between `from` and `to`; `idle_decisions` counts from the beginning.
-#[derive(Serialize)]
-struct LedgerRecord<'a> {
-    commit: Epoch,
-    attempt: u64,
-    partition: &'a str,
-    from: Option<Position>,
-    to: Option<Position>,
-    read: u64,
-    folded: u64,
-    malformed: u64,
-    late: u64,
-    too_far_ahead: u64,
-    nulls: u64,
-    non_finite: u64,
-    idle_decisions: u64,
-    /// Gaps accepted so far; the line at which it rises is the one that has the gap between `from` and `to`.
-    #[serde(skip_serializing_if = "is_zero")]
-    gaps: u64,
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-impl<'a> LedgerRecord<'a> {
-    fn of(commit: Epoch, attempt: u64, line: &'a LedgerLine) -> Self {
-        let counters = &line.counters;
-        LedgerRecord {
-            commit,
-            attempt,
-            partition: &line.cut.name,
-            from: line.from,
-            to: line.cut.position,
-            read: counters.read,
-            folded: counters.folded,
-            malformed: counters.malformed,
-            late: counters.late,
-            too_far_ahead: counters.too_far_ahead,
-            nulls: counters.nulls,
-            non_finite: counters.non_finite,
-            idle_decisions: line.cut.idle_decisions,
-            gaps: line.cut.gaps,
         }
     }
 }

@@ -11,6 +11,6 @@ mod store;
 
 pub use faults::{Act, Faults};
 pub use outlet::{MemoryArchive, MemoryOutlet};
-pub use sink::{Collected, MemorySink};
+pub use sink::{Collected, MemorySink, Told};
 pub use source::{MemorySource, Standing, payload_entry};
 pub use store::MemoryStore;

@@ -6,11 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::faults::Faults;
 use super::outlet::MemoryOutlet;
 use crate::aggregate::FinishedRow;
-use crate::dataflow::edges::{LedgerLine, Outlet, Reject, Sink, Wake, Write};
+use crate::dataflow::edges::{LedgerLine, MinuteLine, Outlet, Reject, Sink, Wake, Write};
 use crate::error::{Error, Fault, Result};
 use crate::mutation::mutated;
 use crate::snapshot::Manifest;
 use crate::time::Epoch;
+
+/// The ledger of one commit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// The run that committed it.
+    pub attempt: u64,
+    /// Its lines of partitions.
+    pub lines: Vec<LedgerLine>,
+    /// Its lines of minutes.
+    pub minutes: Vec<MinuteLine>,
+}
 
 /// What was written; the latest of one name counts, as on files.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,8 +30,8 @@ pub struct Collected {
     pub rows: BTreeMap<(Epoch, u32), Vec<FinishedRow>>,
     /// By commit and partition; none without rejects.
     pub rejects: BTreeMap<(Epoch, u32), Vec<Reject>>,
-    /// By commit: the attempt and its lines.
-    pub ledger: BTreeMap<Epoch, (u64, Vec<LedgerLine>)>,
+    /// By commit; none without lines.
+    pub ledger: BTreeMap<Epoch, Told>,
 }
 
 impl Collected {
@@ -42,9 +53,9 @@ impl Collected {
                     self.rejects.insert((commit, partition), rejects);
                 }
             }
-            Write::Ledger { commit, attempt, lines, .. } => {
-                if !lines.is_empty() {
-                    self.ledger.insert(commit, (attempt, lines));
+            Write::Ledger { commit, attempt, lines, minutes } => {
+                if !lines.is_empty() || !minutes.is_empty() {
+                    self.ledger.insert(commit, Told { attempt, lines, minutes });
                 }
             }
         }

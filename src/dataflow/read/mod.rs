@@ -3,6 +3,7 @@
 mod combine;
 mod partition;
 mod plans;
+mod tally;
 mod turn;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::mutation::mutated;
 use crate::snapshot::PartitionCut;
 use crate::time::Epoch;
 pub use combine::Combine;
+pub(super) use tally::Folded;
 use turn::Then;
 pub(super) use turn::Turn;
 
@@ -32,6 +34,8 @@ pub(super) struct Read<'scope> {
     pub events: Stream<'scope, Epoch, Batch>,
     /// Cuts, stamped with the epoch that ended there.
     pub cuts: StreamVec<'scope, Epoch, PartitionCut>,
+    /// Events given away since the cut before, stamped as the cut is.
+    pub folded: StreamVec<'scope, Epoch, Folded>,
     /// Rejects kept.
     pub rejects: StreamVec<'scope, Epoch, Rejected>,
 }
@@ -40,12 +44,20 @@ pub(super) struct Read<'scope> {
 struct Held {
     events: Capability<Epoch>,
     cuts: Capability<Epoch>,
+    folded: Capability<Epoch>,
     rejects: Capability<Epoch>,
 }
 
 impl Held {
+    /// Those of all outputs, in their order.
+    fn of(capabilities: &mut Vec<Capability<Epoch>>) -> Option<Self> {
+        let mut last = || capabilities.pop();
+        let (rejects, folded, cuts, events) = (last()?, last()?, last()?, last()?);
+        Some(Held { events, cuts, folded, rejects })
+    }
+
     fn downgrade(&mut self, epoch: Epoch) {
-        for capability in [&mut self.events, &mut self.cuts, &mut self.rejects] {
+        for capability in [&mut self.events, &mut self.cuts, &mut self.folded, &mut self.rejects] {
             capability.downgrade(&epoch);
         }
     }
@@ -64,9 +76,11 @@ pub(super) fn read<'scope>(
     let mut builder = OperatorBuilder::new("read".into(), scope);
     let (events, events_stream) = builder.new_output::<Batch>();
     let (cuts, cuts_stream) = builder.new_output::<Vec<PartitionCut>>();
+    let (folded, folded_stream) = builder.new_output::<Vec<Folded>>();
     let (rejects, rejects_stream) = builder.new_output::<Vec<Rejected>>();
     let mut events = OutputBuilder::<_, NoopBuilder<Batch>>::from(events);
     let mut cuts = OutputBuilder::<_, CapacityContainerBuilder<Vec<PartitionCut>>>::from(cuts);
+    let mut folded = OutputBuilder::<_, CapacityContainerBuilder<Vec<Folded>>>::from(folded);
     let mut rejects = OutputBuilder::<_, CapacityContainerBuilder<Vec<Rejected>>>::from(rejects);
     let mut credits = builder.new_input_connection(credits, Exchange::new(|c: &Credit| u64::from(c.to)), nothing());
     let mut control = builder.new_input_connection(control, Pipeline, nothing());
@@ -77,10 +91,7 @@ pub(super) fn read<'scope>(
     let fate = job.fate.clone();
 
     builder.build(move |mut capabilities| {
-        let mut held = match (capabilities.pop(), capabilities.pop(), capabilities.pop()) {
-            (Some(rejects), Some(cuts), Some(events)) => Some(Held { events, cuts, rejects }),
-            _ => None,
-        };
+        let mut held = Held::of(&mut capabilities);
         // A slot without partitions must not hold the frontier back; one that resumes begins after its commit epoch.
         held = held.filter(|_| turn.has_partitions());
         if let Some(held) = &mut held {
@@ -100,8 +111,9 @@ pub(super) fn read<'scope>(
                 turn::Output::Rejects(kept) => {
                     rejects.activate().session(&capabilities.rejects).give_iterator(kept.drain(..));
                 }
-                turn::Output::Cut(cut, epoch) => {
+                turn::Output::Cut { cut, tally, epoch } => {
                     cuts.activate().session(&capabilities.cuts).give_iterator(cut.into_iter());
+                    folded.activate().session(&capabilities.folded).give_iterator(tally.into_iter());
                     capabilities.downgrade(epoch);
                 }
             });
@@ -116,5 +128,5 @@ pub(super) fn read<'scope>(
             }
         }
     });
-    Read { events: events_stream, cuts: cuts_stream, rejects: rejects_stream }
+    Read { events: events_stream, cuts: cuts_stream, folded: folded_stream, rejects: rejects_stream }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::batch::Batch;
 use super::super::edges::{Entry, Framing, Reject, Writer};
 use super::super::flush::Rejected;
+use super::tally::Tally;
 use crate::aggregate::{hash_source, record};
 use crate::error::{Error, Result};
 use crate::event::{Malformed, ReadPlan, Reason, Row, Source};
@@ -40,6 +41,7 @@ pub(super) struct TextAt {
 /// Where read puts what it makes of entries.
 pub(super) struct Made {
     pub events: Batch,
+    pub tally: Tally,
     pub rejects: Vec<Rejected>,
 }
 
@@ -200,7 +202,7 @@ impl PartitionState {
     fn settle(&mut self, payload: &[u8], index: u32, row: &mut Row, pass: &mut Pass<'_>) {
         match self.judge(row, pass) {
             Ok(minute) => {
-                self.send(payload, row, minute, &mut pass.made.events);
+                self.send(payload, row, minute, pass.made);
                 let counters = &mut self.cut.counters;
                 counters.read += 1;
                 counters.folded += 1;
@@ -229,7 +231,7 @@ impl PartitionState {
         if minute < pass.floor { Err(Why::Late(pass.floor)) } else { Ok(minute) }
     }
 
-    fn send(&mut self, payload: &[u8], row: &Row, minute: Minute, events: &mut Batch) {
+    fn send(&mut self, payload: &[u8], row: &Row, minute: Minute, made: &mut Made) {
         let integer;
         let source = match row.source {
             Source::Text(span) => &payload[span.start as usize..(span.start + span.len) as usize],
@@ -251,8 +253,9 @@ impl PartitionState {
             let (start, len) = ((span >> 32) as usize, (span & 0xffff_ffff) as usize);
             (text.word, &payload[start..start + len])
         });
-        record::write_event(&mut events.words, &head, &row.words, source, texts);
-        events.records += 1;
+        record::write_event(&mut made.events.words, &head, &row.words, source, texts);
+        made.events.records += 1;
+        made.tally.count(head.hash, minute);
     }
 
     /// Counts events that do not count, and keeps the first few of a minute with their reason.

@@ -13,6 +13,7 @@ use super::super::flush::Rejected;
 use super::combine::Combiner;
 use super::partition::{Made, PartitionState, TextAt};
 use super::plans::Plans;
+use super::tally::{Folded, Tally};
 use crate::aggregate::Kind;
 use crate::error::Result;
 use crate::event::FieldKind;
@@ -28,8 +29,15 @@ pub(in crate::dataflow) enum Output<'a> {
     Batch(&'a mut Batch),
     /// Rejects at the slot's epoch.
     Rejects(&'a mut Vec<Rejected>),
-    /// The cut at the slot's epoch, and the epoch that begins.
-    Cut(Vec<PartitionCut>, Epoch),
+    /// The slot's epoch ends.
+    Cut {
+        /// The cut at it.
+        cut: Vec<PartitionCut>,
+        /// The events given away since the cut before.
+        tally: Vec<Folded>,
+        /// The epoch that begins.
+        epoch: Epoch,
+    },
 }
 
 /// What is to happen after a turn.
@@ -100,7 +108,11 @@ impl Turn {
             partitions,
             epoch: start,
             agenda: Agenda::new(manifest),
-            made: Made { events: Batch::new(slot as u32, Records::Events), rejects: Vec::new() },
+            made: Made {
+                events: Batch::new(slot as u32, Records::Events),
+                tally: Tally::new(plan.lanes),
+                rejects: Vec::new(),
+            },
             combiner: Combiner::new(job.combine, Arc::clone(&plan.layout), slot),
             in_flight: 0,
             next: 0,
@@ -240,7 +252,8 @@ impl Turn {
             self.job.observer.combined(&combined);
         }
         self.epoch = self.clock.epoch();
-        send(Output::Cut(self.partitions.iter().map(|p| p.cut.clone()).collect(), self.epoch));
+        let cut = self.partitions.iter().map(|p| p.cut.clone()).collect();
+        send(Output::Cut { cut, tally: self.made.tally.take(), epoch: self.epoch });
     }
 }
 

@@ -87,6 +87,7 @@ fn template(owner: &str) -> Manifest {
         cut: vec![],
         parts: vec![],
         totals: Totals::default(),
+        open: None,
     }
 }
 

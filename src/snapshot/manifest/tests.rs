@@ -4,6 +4,7 @@ use crate::time::LAST_EPOCH;
 
 const GOLDEN_V1: &[u8] = include_bytes!("../../../tests/data/snapshot/manifest-v1.json");
 const GOLDEN_V2: &[u8] = include_bytes!("../../../tests/data/snapshot/manifest-v2.json");
+const GOLDEN_V3: &[u8] = include_bytes!("../../../tests/data/snapshot/manifest-v3.json");
 
 /// A manifest in which no two numbers are alike. The golden bytes hold it.
 fn example() -> Manifest {
@@ -48,6 +49,7 @@ fn example() -> Manifest {
         cut: vec![first, second],
         parts: vec![PartRef { name: "sensors/parts/x.avro".into(), bytes: 22, sha256: "00ff".into(), partials: 23 }],
         totals: Totals { rows: 24, counted: 25, overflows: 26 },
+        open: Some(vec![OpenMinute { minute: 28, lane: 3, events: 29 }]),
     }
 }
 
@@ -61,15 +63,17 @@ fn refusal(bytes: &[u8]) -> String {
 
 #[test]
 fn golden_bytes_of_every_version_are_read_for_ever() {
-    assert_eq!(Manifest::decode(GOLDEN_V2).unwrap(), example());
-    let mut without_gaps = example();
-    without_gaps.cut[0].gaps = 0;
-    assert_eq!(Manifest::decode(GOLDEN_V1).unwrap(), without_gaps);
+    assert_eq!(Manifest::decode(GOLDEN_V3).unwrap(), example());
+    let mut older = Manifest { open: None, ..example() };
+    assert_eq!(Manifest::decode(GOLDEN_V2).unwrap(), older);
+    older.cut[0].gaps = 0;
+    assert_eq!(Manifest::decode(GOLDEN_V1).unwrap(), older);
+    assert_eq!(Manifest::decode(&older.encode()).unwrap(), older, "a claim changes nothing");
 }
 
 #[test]
-fn version_2_is_what_is_written() {
-    assert_eq!(String::from_utf8(example().encode()).unwrap(), String::from_utf8_lossy(GOLDEN_V2));
+fn version_3_is_what_is_written() {
+    assert_eq!(String::from_utf8(example().encode()).unwrap(), String::from_utf8_lossy(GOLDEN_V3));
 }
 
 #[test]
@@ -96,10 +100,10 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
 #[test]
 fn a_newer_version_is_refused_clearly() {
     let line =
-        String::from_utf8(example().encode()).unwrap().lines().next().unwrap().replace("\"format\":2", "\"format\":3");
-    assert!(refusal(&signed(&line)).contains("it is of format 3, this minuet reads up to 2"));
+        String::from_utf8(example().encode()).unwrap().lines().next().unwrap().replace("\"format\":3", "\"format\":4");
+    assert!(refusal(&signed(&line)).contains("it is of format 4, this minuet reads up to 3"));
     for format in ["0", "\"1\"", "null", "-1"] {
-        let line = line.replace("\"format\":3", &format!("\"format\":{format}"));
+        let line = line.replace("\"format\":4", &format!("\"format\":{format}"));
         assert!(refusal(&signed(&line)).contains("does not say its format"), "{format}");
     }
 }
@@ -114,7 +118,7 @@ fn unknown_and_missing_fields_are_refused_at_any_depth() {
         assert_ne!(bad, line);
         assert!(refusal(&signed(&bad)).contains("unknown field"), "{to}");
     }
-    assert!(refusal(&signed("{\"format\":2}")).contains("missing field"));
+    assert!(refusal(&signed("{\"format\":3}")).contains("missing field"));
     assert!(refusal(&signed("[]")).contains("not a manifest"));
 }
 

@@ -4,7 +4,7 @@ use super::lexer::{Kind, Token};
 use super::{SourceFile, demand_none, rust_files};
 
 /// Each layer and the modules of this crate that it may name, itself aside. Lowest first.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("limits", &[]),
     ("error", &[]),
     ("mutation", &[]),
@@ -14,7 +14,11 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("plan", &["event", "aggregate", "time", "limits", "error"]),
     ("snapshot", &["aggregate", "time", "mutation", "limits", "error"]),
     ("dataflow", &["plan", "snapshot", "aggregate", "event", "time", "mutation", "limits", "error"]),
-    ("connect", &["dataflow", "plan", "snapshot", "aggregate", "event", "time", "mutation", "limits", "error"]),
+    ("ledger", &["aggregate", "snapshot", "time", "limits", "error"]),
+    (
+        "connect",
+        &["ledger", "dataflow", "plan", "snapshot", "aggregate", "event", "time", "mutation", "limits", "error"],
+    ),
     ("observe", &["dataflow", "plan", "snapshot", "aggregate", "event", "time", "limits", "error"]),
     (
         "cluster",
@@ -26,6 +30,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "cluster",
             "observe",
             "connect",
+            "ledger",
             "dataflow",
             "plan",
             "snapshot",
@@ -40,7 +45,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
 ];
 
 /// The layers that are functions of what they are given.
-const PURE: [&str; 6] = ["limits", "time", "event", "aggregate", "snapshot", "dataflow"];
+const PURE: [&str; 7] = ["limits", "time", "event", "aggregate", "snapshot", "dataflow", "ledger"];
 
 /// What a pure layer must not name: a runtime, a client, the network, a file, a clock, a process; and maps whose order is chance.
 const IMPURE: [&[&str]; 20] = [

@@ -180,7 +180,7 @@ fn decode() {
 }
 
 fn manifest() {
-    for version in 1..=2 {
+    for version in 1..=3 {
         let golden = fs::read(project().join(format!("tests/data/snapshot/manifest-v{version}.json"))).unwrap();
         seed("manifest", &format!("good-golden-{version}"), &golden);
     }

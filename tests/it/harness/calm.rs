@@ -33,6 +33,7 @@ impl Undisturbed {
     pub(crate) fn demand(&self, pipeline: &Pipeline, summary: &BTreeMap<String, u64>, how: &str) {
         demand_rows(&pipeline.rows(), &self.rows, how);
         assert_eq!(*summary, self.summary, "{how}");
+        pipeline.demand_ledger(how);
     }
 
     /// The same pipeline in a place of its own.

@@ -82,6 +82,12 @@ impl Pipeline {
         rows
     }
 
+    /// Demands that the ledger and the rows on disk add up.
+    pub(crate) fn demand_ledger(&self, of: &str) {
+        let ended = Running::start(minuet(["ledger", "--sink"]).arg(format!("files:{}", self.out.display()))).end();
+        assert!(ended.status.success(), "{of}: {}\n{}\n{}", ended.status, ended.stdout, ended.stderr);
+    }
+
     /// The number of manifests stored.
     pub(crate) fn manifests(&self) -> Vec<PathBuf> {
         let pipeline = self.dataflow.file_name().expect("a dataflow's folder has a name");

@@ -86,7 +86,7 @@ fn rejects_and_the_ledger_are_not_doubled() {
         found.sort_unstable();
         assert_eq!(found, expected.rejects, "slots {slots:?}");
         let mut sum = minuet::snapshot::Counters::default();
-        collected.ledger.values().flat_map(|(_, lines)| lines).for_each(|line| sum.add(&line.counters));
+        collected.ledger.values().flat_map(|told| &told.lines).for_each(|line| sum.add(&line.counters));
         assert_eq!(sum, place.newest().counters(), "slots {slots:?}");
     }
 }

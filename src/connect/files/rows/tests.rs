@@ -73,3 +73,89 @@ fn a_row_of_another_layout_is_refused() {
     let row = FinishedRow { minute: 0, values: vec![], overflows: 0 };
     assert!(lines.write(&row, &mut Vec::new()).is_err());
 }
+
+/// Columns of every type, each nullable.
+fn every_type() -> Vec<Column> {
+    let kinds = [
+        ColumnType::DateTime,
+        ColumnType::String,
+        ColumnType::UInt64,
+        ColumnType::Float64,
+        ColumnType::Decimal { scale: 3 },
+        ColumnType::Decimal { scale: 0 },
+        ColumnType::Int64,
+        ColumnType::Bool,
+        ColumnType::Label,
+    ];
+    kinds.into_iter().enumerate().map(|(index, kind)| column(&format!("c {index} \"{{,"), kind)).collect()
+}
+
+fn line(row: &FinishedRow) -> String {
+    let mut out = Vec::new();
+    RowLines::new(&every_type()).write(row, &mut out).expect("memory takes all");
+    String::from_utf8(out).expect("JSON is UTF-8").trim_end_matches('\n').to_owned()
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        minute in 0_u64..70_000_000, text in ".{0,20}", label in proptest::option::of("[\"\\\\,}a]{0,9}"),
+        unsigned in proptest::prelude::any::<u64>(), bits in proptest::prelude::any::<u64>(),
+        integer in proptest::prelude::any::<i64>(), truth in proptest::option::of(proptest::prelude::any::<bool>()),
+        decimal in -10_i128.pow(37)..10_i128.pow(37),
+    ) {
+        let float = Some(f64::from_bits(bits)).filter(|float| float.is_finite());
+        let row = FinishedRow {
+            minute,
+            values: vec![
+                Value::Text(text),
+                Value::Unsigned(unsigned),
+                float.map_or(Value::Null, Value::Float),
+                Value::Decimal(decimal, 3),
+                Value::Decimal(decimal, 0),
+                Value::Integer(integer),
+                truth.map_or(Value::Null, Value::Boolean),
+                label.map_or(Value::Null, Value::Text),
+            ],
+            overflows: 0,
+        };
+        let read = RowReader::new(&every_type()).read(&line(&row)).expect("it was written so");
+        proptest::prop_assert_eq!(line(&read), line(&row));
+        proptest::prop_assert_eq!(read, row);
+    }
+}
+
+#[test]
+fn a_line_that_was_not_written_so_is_refused() {
+    let columns = vec![
+        column("window_start", ColumnType::DateTime),
+        column("source", ColumnType::String),
+        Column { nullable: false, ..column("count", ColumnType::UInt64) },
+        column("low", ColumnType::Float64),
+        column("sum", ColumnType::Decimal { scale: 2 }),
+    ];
+    let reader = RowReader::new(&columns);
+    let good = r#"{"window_start":"2025-10-09 09:01:00","source":"a","count":3,"low":-1.5,"sum":-0.05}"#;
+    reader.read(good).expect("it is a row");
+    for (from, to) in [
+        ("09:01:00", "09:01:01"),
+        ("09:01:00", "24:00:00"),
+        ("\"a\"", "a"),
+        ("\"a\"", "\"a"),
+        ("\"source\"", "\"sauce\""),
+        (":3,", ":-3,"),
+        (":3,", ":null,"),
+        ("-1.5", "nan"),
+        ("-1.5", "1e999"),
+        ("-0.05", "-0.5"),
+        ("-0.05", "5"),
+        ("-0.05", "0.0 5"),
+        ("}", ""),
+        ("}", "}}"),
+        ("}", ",\"more\":1}"),
+    ] {
+        let bad = good.replace(from, to);
+        assert_ne!(bad, good);
+        assert!(reader.read(&bad).is_err(), "{bad}");
+    }
+}

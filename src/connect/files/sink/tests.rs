@@ -3,6 +3,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::aggregate::{ColumnType, FinishedRow, Value};
+use crate::dataflow::edges::{LedgerLine, MinuteLine};
 use crate::error::Fault;
 use crate::snapshot::{Counters, PartitionCut, RejectsKept};
 
@@ -139,12 +140,15 @@ fn rejects_and_ledger_are_lines_of_json() {
         gaps: 0,
     };
     let line = LedgerLine { cut, from: None, counters };
-    write(&dir, Write::Ledger { commit: 12, attempt: 2, lines: vec![line], minutes: vec![] })
+    let minute = MinuteLine { minute: 29_333_340, lane: 3, events: 6, rows: 2, counted: 7, hash: 0xbeef };
+    write(&dir, Write::Ledger { commit: 12, attempt: 2, lines: vec![line], minutes: vec![minute] })
         .expect("it can be written");
     assert_eq!(
         text(dir.path(), "ledger/0000000012.jsonl"),
         "{\"commit\":12,\"attempt\":2,\"partition\":\"part-0.avro\",\"from\":null,\"to\":[99,6],\"read\":10,\"folded\":6,\
-         \"malformed\":1,\"late\":2,\"too_far_ahead\":1,\"nulls\":4,\"non_finite\":5,\"idle_decisions\":7}\n"
+         \"malformed\":1,\"late\":2,\"too_far_ahead\":1,\"nulls\":4,\"non_finite\":5,\"idle_decisions\":7}\n\
+         {\"commit\":12,\"attempt\":2,\"window_start\":\"2025-10-09 09:00:00\",\"lane\":3,\"events\":6,\"rows\":2,\
+         \"counted\":7,\"hash\":\"000000000000beef\"}\n"
     );
 }
 

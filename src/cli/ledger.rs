@@ -1,0 +1,75 @@
+//! `minuet ledger`: whether everything that was read is in the rows, or accounted for.
+
+use super::place::SinkPlace;
+use super::{Ended, answer};
+use crate::connect::files::FolderLedger;
+use crate::error::Error;
+use crate::ledger::{Range, Report, check};
+use crate::limits::MINUTE_MS;
+use crate::observe::{balance, committed};
+use crate::time::{Minute, from_utc, minute_of};
+
+/// Check the ledger of a sink against its rows; exit code 65 where something does not add up.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The sink: files:DIR.
+    #[arg(long, value_name = "PLACE")]
+    sink: SinkPlace,
+    /// The first minute to look at, in UTC, as in "2026-01-31 12:00"; the lines of partitions go by the minute of their commit.
+    #[arg(long, value_name = "TIME", value_parser = minute)]
+    from: Option<Minute>,
+    /// The first minute not to look at any more.
+    #[arg(long, value_name = "TIME", value_parser = minute)]
+    to: Option<Minute>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn minute(text: &str) -> Result<Minute, String> {
+    let time = from_utc(text).filter(|time| time % MINUTE_MS == 0);
+    time.and_then(minute_of).ok_or_else(|| "allowed is a minute of 1970 to 2106, as in \"2026-01-31 12:00\"".to_owned())
+}
+
+/// Runs the verb.
+pub(super) fn ledger(args: &Args) -> Ended {
+    let range = Range { from: args.from.unwrap_or(Range::ALL.from), to: args.to.unwrap_or(Range::ALL.to) };
+    if range.from >= range.to {
+        return Err(Error::configuration("--from must be before --to").into());
+    }
+    let report = check(&FolderLedger::open(&args.sink.0)?, range)?;
+    if args.json {
+        answer(serde_json::json!(report))?;
+    } else {
+        answer(told(&report).trim_end())?;
+    }
+    Ok(if report.balances() { 0 } else { Error::data("").exit_code() })
+}
+
+fn told(report: &Report) -> String {
+    let newest = report.newest.map_or("none".to_owned(), |newest| committed(Some(newest)));
+    let mut text = format!(
+        "commits     {}, the newest {newest}\npartitions  {}\nread        {}\nminutes     {}, with {} events\nrows        {}, counting {}\n\
+         rejects     {} kept\n",
+        report.commits,
+        report.partitions,
+        balance(&report.counters),
+        report.minutes,
+        report.events,
+        report.rows,
+        report.counted,
+        report.rejects
+    );
+    if let Some(open) = report.open {
+        text.push_str(&format!("open        {open} events, in minutes that are not closed\n"));
+    }
+    for finding in &report.findings {
+        text.push_str(&format!("{}: {}\n", finding.place, finding.problem));
+    }
+    match report.problems {
+        0 => text.push_str("everything adds up\n"),
+        1 => text.push_str("1 thing does not add up\n"),
+        many => text.push_str(&format!("{many} things do not add up\n")),
+    }
+    text
+}

@@ -1,0 +1,78 @@
+//! What a check found.
+
+use serde::Serialize;
+
+use crate::limits::{LEDGER_FINDINGS_MAX, MINUTE_MS};
+use crate::snapshot::Counters;
+use crate::time::{Epoch, LAST_EPOCH, Minute, utc};
+
+/// Something that does not add up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Where.
+    pub place: String,
+    /// What.
+    pub problem: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Commits that left lines.
+    pub commits: u64,
+    /// The newest of them.
+    pub newest: Option<Epoch>,
+    /// Partitions.
+    pub partitions: u64,
+    /// What was read of them.
+    pub counters: Counters,
+    /// Minutes that were closed.
+    pub minutes: u64,
+    /// Events given away to be folded into them.
+    pub events: u64,
+    /// Folded events whose minutes are not closed; `None` where only a part of the ledger was looked at.
+    pub open: Option<u64>,
+    /// Rows that are there.
+    pub rows: u64,
+    /// The sum of their counts.
+    pub counted: u64,
+    /// Rejects that are there.
+    pub rejects: u64,
+    /// How many things do not add up.
+    pub problems: u64,
+    /// The first of them, up to [`LEDGER_FINDINGS_MAX`].
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether everything adds up.
+    pub fn balances(&self) -> bool {
+        self.problems == 0
+    }
+
+    /// Something does not add up.
+    pub(super) fn found(&mut self, place: impl Into<String>, problem: impl Into<String>) {
+        self.problems += 1;
+        if self.findings.len() < LEDGER_FINDINGS_MAX {
+            self.findings.push(Finding { place: place.into(), problem: problem.into() });
+        }
+    }
+
+    /// Demands that something holds.
+    pub(super) fn demand(&mut self, holds: bool, place: impl FnOnce() -> String, problem: impl FnOnce() -> String) {
+        if !holds {
+            self.found(place(), problem());
+        }
+    }
+}
+
+/// A commit in words.
+pub(super) fn commit(commit: Epoch) -> String {
+    if commit == LAST_EPOCH { format!("commit {commit} (the last)") } else { format!("commit {commit}") }
+}
+
+/// A minute in words.
+pub(super) fn minute(minute: Minute) -> String {
+    let start = i64::try_from(minute).ok().and_then(|minute| minute.checked_mul(MINUTE_MS));
+    start.map_or_else(|| format!("minute {minute}"), utc)
+}
