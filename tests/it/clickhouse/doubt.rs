@@ -1,5 +1,7 @@
 //! A commit in doubt: a run wrote its rows and was killed before its manifest.
 
+use std::time::Duration;
+
 use fault_proxy::{ALWAYS, Fault, Proxy, Requests};
 
 use super::rounds::calm;
@@ -7,16 +9,18 @@ use super::setup::Base;
 use crate::harness::{Pipeline, Undisturbed, scratch};
 use crate::servers::ClickHouse;
 
+/// Ledgers that are taken before one is not.
+const TAKEN: u32 = 3;
+
 /// Kills a run whose newest rows are stored and whose manifest is not; gives the commit.
 fn doubt(base: &Base, calm: &Undisturbed, server: &ClickHouse) -> (Pipeline, u64) {
     let proxy = Proxy::before(server.address());
     let pipeline = base.pipeline(calm, proxy.address());
-    let mut running = pipeline.start(2);
-    running.until("some commits", || pipeline.manifests().len() > 4);
-    proxy.fault(Requests::of("POST").query("INSERT").query("rows_ledger%60"), Fault::HalfOpen, ALWAYS);
     let ledgers = Requests::of("POST").query("INSERT").query("rows_ledger%60");
-    let before = proxy.count(&ledgers);
-    running.until("a ledger that is not taken", || proxy.count(&ledgers) > before);
+    proxy.fault(ledgers.clone(), Fault::Delayed(Duration::ZERO), TAKEN);
+    proxy.fault(ledgers.clone(), Fault::HalfOpen, ALWAYS);
+    let mut running = pipeline.start(2);
+    running.until("a ledger that is not taken", || proxy.count(&ledgers) > TAKEN as usize);
     running.kill();
     running.end();
     let newest = pipeline.newest().expect("it has committed");

@@ -1,5 +1,6 @@
 //! Killed and resumed, on either side.
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -8,26 +9,29 @@ use crate::harness::{Dice, Undisturbed, WORKERS, scratch};
 use crate::servers::ClickHouse;
 
 /// Fifty minutes of forty sources, with everything that makes rejects.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("seed", "11"),
-    ("events", "60000"),
     ("sources", "40"),
-    ("rate", "20"),
     ("partitions", "4"),
     ("out-of-order", "0.2"),
     ("late", "0.02"),
     ("malformed", "0.005"),
 ];
 
-/// An input of some dozen commits, and what it comes to.
-pub(super) fn calm(place: &std::path::Path) -> Undisturbed {
-    Undisturbed::generate("sensors", place, &SETTINGS)
+/// That input, and what it comes to.
+pub(super) fn calm(place: &Path) -> Undisturbed {
+    Undisturbed::generate("sensors", place, &[&SETTINGS[..], &[("events", "60000"), ("rate", "20")]].concat())
+}
+
+/// One that takes a few seconds to read, so that blows fall anywhere.
+fn long(place: &Path) -> Undisturbed {
+    Undisturbed::generate("sensors", place, &[&SETTINGS[..], &[("events", "300000"), ("rate", "100")]].concat())
 }
 
 #[test]
 fn a_run_killed_at_any_moment_leaves_each_row_once() {
     let (server, place, mut dice) = (ClickHouse::shared(), scratch(), Dice::new("killed minuet"));
-    let calm = calm(place.path());
+    let calm = long(place.path());
     let base = Base::new(server, "killed");
     let pipeline = base.pipeline(&calm, server.address());
     for _ in 0..10 {
@@ -46,7 +50,7 @@ fn a_run_killed_at_any_moment_leaves_each_row_once() {
 #[test]
 fn a_server_killed_in_mid_insert_is_waited_for_and_has_each_row_once() {
     let (server, place, mut dice) = (ClickHouse::start(), scratch(), Dice::new("killed ClickHouse"));
-    let calm = calm(place.path());
+    let calm = long(place.path());
     let base = Base::new(&server, "restarted");
     let mut running = base.pipeline(&calm, server.address()).start(2);
     for _ in 0..6 {

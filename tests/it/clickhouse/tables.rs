@@ -114,7 +114,7 @@ fn a_table_has_one_pipeline_and_one_life() {
     base.demand(&calm, "afresh");
     pipeline.run(1).demand(78).demand_words(&["belong to another state"]);
     let other = base.place().join("other");
-    let copied = other.join("sensors_too");
+    let copied = other.join("sensors-too");
     std::fs::create_dir_all(&copied).unwrap();
     for file in ["dataflow.toml", "schema.avsc"] {
         std::fs::copy(dataflow("sensors").join(file), copied.join(file)).unwrap();
