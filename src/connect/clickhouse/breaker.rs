@@ -76,7 +76,7 @@ impl Pass<'_> {
                 server = %self.breaker.server,
                 failures = probe.failures,
                 seconds = probe.since.elapsed().as_secs(),
-                "ClickHouse answers again"
+                "it answers again"
             );
             probe.backoff.worked();
             probe.failures = 0;

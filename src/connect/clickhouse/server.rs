@@ -195,5 +195,5 @@ pub(super) fn text(line: &[Value], at: usize) -> Result<&str> {
 }
 
 fn unexpected(line: &[Value]) -> Error {
-    Error::data(format!("ClickHouse answered {}, which is not what was asked for", Value::from(line.to_vec())))
+    Error::data(format!("an answer of ClickHouse is {}, which is not what was asked for", Value::from(line.to_vec())))
 }

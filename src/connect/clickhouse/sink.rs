@@ -218,7 +218,6 @@ async fn has_rows(place: &Place, shard: usize) -> Result<bool> {
 /// The newest run of this life that went back; 0 where none did.
 async fn branch(place: &Place, claim: &Manifest) -> Result<u64> {
     let runs = place.tables.full(&place.tables.runs.name);
-    // Both are random digits or the name of a folder; quotes in it are doubled.
     let [pipeline, life] = [&claim.pipeline, &claim.life].map(|text| text.replace('\\', "\\\\").replace('\'', "\\'"));
     let sql =
         format!("SELECT max(attempt) FROM {runs} WHERE went_back AND pipeline = '{pipeline}' AND life = '{life}'");
@@ -290,7 +289,7 @@ async fn prepare(place: &Place, claim: &Manifest, fresh: bool) -> Result<Run> {
             Some(known) if known.is_kin(claim) && known.attempt > claim.attempt => {
                 return Err(superseded(place, &known));
             }
-            Some(known) if !known.is_kin(claim) && !(fresh && known.pipeline == claim.pipeline) => {
+            Some(known) if !(known.is_kin(claim) || fresh && known.pipeline == claim.pipeline) => {
                 return Err(foreign(&table, &known));
             }
             None if has_rows(place, shard).await? => {

@@ -192,7 +192,7 @@ impl Writer {
                 lane,
                 stored,
                 rows = block.lines(),
-                "ClickHouse says it has a block that it has not: storing it under another token"
+                "a block was acknowledged and is not there: storing it under another token"
             );
             if stored > 0 {
                 let of = format!("_lane = {lane} AND _block = {}", block.hash);

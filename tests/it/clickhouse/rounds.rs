@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::setup::Base;
-use crate::harness::{Dice, Undisturbed, WORKERS, scratch};
+use crate::harness::{Dice, Shape, Undisturbed, WORKERS, scratch};
 use crate::servers::ClickHouse;
 
 /// Fifty minutes of forty sources, with everything that makes rejects.
@@ -42,7 +42,7 @@ fn a_run_killed_at_any_moment_leaves_each_row_once() {
         running.kill();
         running.end();
     }
-    let summary = pipeline.run(dice.one_of(&WORKERS)).demand(0).summary();
+    let summary = pipeline.run_in(Shape::new(dice.one_of(&WORKERS), 2)).summary();
     assert_eq!(summary, calm.summary);
     base.demand(&calm, "killed");
 }
