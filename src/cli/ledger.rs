@@ -37,7 +37,10 @@ pub(super) fn ledger(args: &Args) -> Ended {
     if range.from >= range.to {
         return Err(Error::configuration("--from must be before --to").into());
     }
-    let report = check(&FolderLedger::open(&args.sink.0)?, range)?;
+    let SinkPlace::Files(dir) = &args.sink else {
+        return Err(Error::configuration("the ledger of a folder is checked: allowed is --sink files:DIR").into());
+    };
+    let report = check(&FolderLedger::open(dir)?, range)?;
     if args.json {
         answer(serde_json::json!(report))?;
     } else {

@@ -1,6 +1,7 @@
 //! The command line: verbs, flags, and how each ends.
 
 mod check;
+mod ddl;
 mod demo;
 mod generate;
 mod launch;
@@ -10,6 +11,7 @@ mod report;
 mod run;
 mod security;
 mod shape;
+mod sink;
 mod snapshot;
 mod state;
 mod topic;
@@ -45,6 +47,8 @@ enum Verb {
     Demo(demo::Args),
     /// Check a dataflow's folder and print the plan that would run.
     Check(check::Args),
+    /// Print the statements that make a dataflow's tables in ClickHouse.
+    Ddl(ddl::Args),
     /// Generate events for a dataflow, the same ones for the same seed.
     Gen(generate::GenArgs),
     /// Look at the snapshots of a pipeline.
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
         Verb::Launch(args) => launch::launch(&args),
         Verb::Demo(args) => demo::demo(&args),
         Verb::Check(args) => check::check(&args),
+        Verb::Ddl(args) => ddl::ddl(&args),
         Verb::Gen(args) => generate::run(&args),
         Verb::Snapshot(args) => snapshot::snapshot(&args),
         Verb::Ledger(args) => ledger::ledger(&args),

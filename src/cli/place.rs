@@ -1,8 +1,10 @@
-//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`, `s3://...`, `pulsar://...`, `-`.
+//! Places as they are written on the command line: `files:GLOB`, `files:DIR`, `dir:DIR`, `s3://...`, `pulsar://...`,
+//! `clickhouse://...`, `-`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::connect::clickhouse::Address as ClickHouseAddress;
 use crate::connect::pulsar::Address;
 use crate::connect::s3;
 
@@ -15,9 +17,14 @@ pub enum SourcePlace {
     Pulsar(Address),
 }
 
-/// `files:DIR` of a sink.
-#[derive(Clone, Debug)]
-pub struct SinkPlace(pub PathBuf);
+/// `files:DIR` or `clickhouse://...` of a sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkPlace {
+    /// A folder.
+    Files(PathBuf),
+    /// Tables.
+    ClickHouse(ClickHouseAddress),
+}
 
 /// `dir:DIR` or `s3://BUCKET/PREFIX` of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +69,11 @@ impl FromStr for SinkPlace {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        after(text, "files", "DIR").map(|dir| SinkPlace(dir.into()))
+        if text.starts_with("clickhouse") {
+            return text.parse().map(SinkPlace::ClickHouse);
+        }
+        let files = after(text, "files", "DIR, clickhouse://HOST:8123/DATABASE.TABLE or clickhouses://...");
+        files.map(|dir| SinkPlace::Files(dir.into()))
     }
 }
 
@@ -114,6 +125,17 @@ mod tests {
         for text in ["", "dir:", "a/b", "s3:abc", "s3://abc", "files:x"] {
             let error = text.parse::<StatePlace>().expect_err("it is no place");
             assert!(error.contains("s3://BUCKET/PREFIX"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_sink_is_a_folder_or_tables() {
+        assert_eq!("files:a".parse(), Ok(SinkPlace::Files("a".into())));
+        let address = "clickhouse://a/d.t".parse().expect("it is one");
+        assert_eq!("clickhouse://a/d.t".parse(), Ok(SinkPlace::ClickHouse(address)));
+        for text in ["", "a/b", "files:", "clickhouse:x", "clickhouse://a/t"] {
+            let error = text.parse::<SinkPlace>().expect_err("it is no place");
+            assert!(error.contains("clickhouse://HOST"), "{text}: {error}");
         }
     }
 

@@ -12,11 +12,12 @@ use tracing_subscriber::filter::LevelFilter;
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::report::Report;
 use super::shape::{ShapeArgs, fits};
+use super::sink::SinkArgs;
 use super::state::{S3Args, State};
 use super::topic::TopicArgs;
 use super::{Ended, Failure, answer, wall_clock};
 use crate::cluster::{Begin, Hosts, Mesh, Outcome, Stoppable, begin, join, stop_on_signals};
-use crate::connect::files::{FileSink, Files};
+use crate::connect::files::Files;
 use crate::connect::pulsar::PulsarSource;
 use crate::connect::{Keeper, random_number};
 use crate::dataflow::edges::{Sink, Source};
@@ -42,7 +43,7 @@ pub struct Args {
     /// pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC (pulsar+ssl:// for TLS).
     #[arg(long, value_name = "PLACE")]
     pub source: SourcePlace,
-    /// Where rows go: files:DIR.
+    /// Where rows go: files:DIR, or tables, clickhouse://HOST[:8123][,HOST...]/DATABASE.TABLE (clickhouses:// for TLS).
     #[arg(long, value_name = "PLACE")]
     pub sink: SinkPlace,
     /// Where snapshots live: dir:DIR, or s3://BUCKET/PREFIX.
@@ -69,6 +70,9 @@ pub struct Args {
     /// How a topic is read.
     #[command(flatten)]
     pub topic: TopicArgs,
+    /// How rows go to ClickHouse.
+    #[command(flatten)]
+    pub tables: SinkArgs,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
@@ -123,10 +127,11 @@ pub(super) fn run(args: &Args) -> Ended {
         Err(_) if stoppable.fate.is_over() => return Ok(stoppable.exit_code()),
         opened => opened?,
     };
+    let over = stoppable.fate.clone();
     let (place, topic, reader) = (args.source.clone(), args.topic.clone(), Arc::clone(&plan));
     let edges = Edges {
         input: Arc::new(move || input(&place, &topic, &reader)),
-        sink: Arc::new(FileSink::new(&args.sink.0, Arc::clone(&plan.layout))),
+        sink: args.tables.open(&args.sink, &plan, Arc::new(move || over.is_over()))?,
         state,
     };
     let from = match args.from {
@@ -161,8 +166,11 @@ fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
         Came::Summary(summary) => {
             answer(summary)?;
             if summary.counters.read > summary.counters.folded {
-                let rejects = args.sink.0.join("rejects");
-                answer(format_args!("rejects, the first of each minute with their reason: {}", rejects.display()))?;
+                let rejects = match &args.sink {
+                    SinkPlace::Files(dir) => dir.join("rejects").display().to_string(),
+                    SinkPlace::ClickHouse(address) => format!("{address}_rejects"),
+                };
+                answer(format_args!("rejects, the first of each minute with their reason: {rejects}"))?;
             }
         }
         Came::Read(read, _) if args.json => answer(serde_json::json!({ "process": process, "read": read }))?,
@@ -244,7 +252,11 @@ fn drive_in(
     let history = History::new(edges.state.of_run(&fate), &plan.name);
     let (source, sink) = (&*input.source, &*edges.sink);
     let claim = || begin(plan, source, sink, &history, &clock, how.keep, &how.begin);
-    let begun = mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions))?;
+    let begun = match mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions)) {
+        // One that was asked to end while it waited for its sink has not failed.
+        Err(_) if fate.is_over() && fate.error().is_none() => None,
+        begun => begun?,
+    };
     let Some(resume) = begun else {
         return Ok(if fate.is_renewed() { Outcome::Renewed } else { Outcome::Stopped });
     };

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::connect::pulsar::{Auth, Secret, Security};
+use crate::connect::Secret;
+use crate::connect::pulsar::{Auth, Security};
 use crate::error::{Error, Result};
 
 /// The environment variable of a token.

@@ -1,6 +1,7 @@
 //! The traits of [`crate::dataflow::edges`] made real.
 //!
 //! ```text
+//!  clickhouse/ tables of ClickHouse: a sink only
 //!  files/    partitions are files, rows go into a folder, snapshots into another
 //!  generate/ entries made from a seed: a source only
 //!  memory/   the same in memory, with faults on demand, for tests
@@ -15,6 +16,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 mod archive;
+mod backoff;
+pub mod clickhouse;
 pub mod files;
 pub mod generate;
 pub mod memory;
@@ -22,10 +25,13 @@ mod object_name;
 pub mod outlet;
 mod patient;
 pub mod pulsar;
+mod runtime;
 pub mod s3;
+mod secret;
 
 pub use archive::Keeper;
 pub use patient::{GivenUp, Patient};
+pub use secret::Secret;
 
 /// A random number: the standard library seeds its hashers from the system's.
 pub fn random_number() -> u64 {

@@ -5,6 +5,7 @@ mod architecture;
 #[cfg(target_os = "linux")]
 mod bounded;
 mod cases;
+mod clickhouse;
 mod cluster;
 mod combine;
 mod crash;

@@ -9,12 +9,12 @@
 //!  admin       topics, policies and subscriptions over HTTP, for what is done by hand
 //!  client      which broker owns a topic, and a connection to it
 //!
-//!  source      the topic as a source; runtime: its threads; schemas: the versions its entries were written with
+//!  source      the topic as a source; schemas: the versions its entries were written with
 //!  reader      one slot's partitions ◀── handover: a few opened entries ◀── partition/: one task, one connection each
 //!  order       what the next entry must be       ╲
 //!  window      permits, and what they may bring   ├ pure, but for the counters of the process
 //!  budget      the bytes of the process          ╱
-//!  status      a partition in numbers; backoff: waits between tries
+//!  status      a partition in numbers
 //!
 //!  producer    sends with a window in flight
 //! ```
@@ -23,7 +23,6 @@
 
 pub mod address;
 pub mod admin;
-mod backoff;
 mod budget;
 pub mod client;
 pub mod connection;
@@ -36,7 +35,6 @@ mod pipe;
 pub mod probe;
 pub mod producer;
 mod reader;
-mod runtime;
 mod schemas;
 pub mod security;
 mod socket;
@@ -51,6 +49,6 @@ pub use connection::{Connection, Frame, LastMessage};
 pub use failed::{Cause, Failed};
 pub use partition::Begin;
 pub use schemas::Check;
-pub use security::{Auth, Secret, Security};
+pub use security::{Auth, Security};
 pub use source::{Config, PulsarSource};
 pub use status::PartitionStatus;

@@ -10,15 +10,16 @@ use pulsar::message::proto::base_command::Type;
 use pulsar::message::proto::{self, BaseCommand, Schema, schema};
 use tokio::time::Instant;
 
-use super::backoff::Backoff;
 use super::client::Client;
 use super::connection::{Came, Connection};
 use super::failed::{Cause, Failed};
 use super::wire::codec::Codec;
 use super::wire::command;
 use super::wire::send::{Body, Letterhead};
+use crate::connect::backoff::Backoff;
 use crate::limits::{
-    ENTRY_BYTES_MAX, PULSAR_OUTBOX_BYTES, PULSAR_PRODUCER_LOST_MS_MAX, PULSAR_REQUEST_MS, PULSAR_WINDOW_BYTES_MAX,
+    ENTRY_BYTES_MAX, PULSAR_AGAIN_MS, PULSAR_OUTBOX_BYTES, PULSAR_PRODUCER_LOST_MS_MAX, PULSAR_REQUEST_MS,
+    PULSAR_WINDOW_BYTES_MAX,
 };
 
 /// A connection has one producer.
@@ -221,7 +222,7 @@ impl Producer {
     /// Connects again and sends again what is not acknowledged; gives up where that cannot help or has not for long.
     async fn recover(&mut self, failed: Failed) -> Result<(), Failed> {
         tracing::warn!(topic = self.topic, cause = failed.cause.name(), "lost the connection of a producer: {failed}");
-        let (mut last, mut backoff) = (failed, Backoff::new());
+        let (mut last, mut backoff) = (failed, Backoff::new(PULSAR_AGAIN_MS));
         let end = Instant::now() + Duration::from_millis(PULSAR_PRODUCER_LOST_MS_MAX);
         while !last.lasts() && Instant::now() < end {
             backoff.wait().await;

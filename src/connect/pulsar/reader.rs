@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::handover::{Handover, Spare};
-use super::runtime::Tasks;
+use crate::connect::runtime::Tasks;
 use crate::dataflow::edges::{Next, Reader};
 use crate::error::{Error, Result};
 use crate::snapshot::Position;

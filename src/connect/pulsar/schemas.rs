@@ -11,12 +11,12 @@ use pulsar::message::proto::{self, schema};
 use tokio::sync::Notify;
 
 use super::Client;
-use super::backoff::Backoff;
 use super::failed::Failed;
 use super::wire::metadata::SchemaVersion;
+use crate::connect::backoff::Backoff;
 use crate::dataflow::edges::Writer;
 use crate::error::{Error, Result};
-use crate::limits::{PULSAR_SCHEMA_TRIES_MAX, PULSAR_SCHEMA_VERSIONS_MAX};
+use crate::limits::{PULSAR_AGAIN_MS, PULSAR_SCHEMA_TRIES_MAX, PULSAR_SCHEMA_VERSIONS_MAX};
 
 /// Whether a schema, in JSON, can be resolved to the dataflow's; the error says why not.
 pub type Check = Arc<dyn Fn(&str) -> std::result::Result<(), String> + Send + Sync>;
@@ -102,7 +102,7 @@ impl Schemas {
     }
 
     async fn find(&self, version: &[u8]) -> std::result::Result<String, String> {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(PULSAR_AGAIN_MS);
         let mut in_vain = 0;
         loop {
             let why = match self.ask(version).await {

@@ -1,6 +1,5 @@
 //! TLS and who we say we are. Secrets come from files or from the caller, and never reach a log.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,25 +15,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::failed::{Cause, Failed};
+use crate::connect::Secret;
 use crate::error::{Error, Result};
 use crate::limits::{PULSAR_CREDENTIALS_MS, PULSAR_TOKEN_BYTES_MAX};
-
-/// A text that is not shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Secret(text.into())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
 
 /// How a broker knows that we may read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,7 +158,7 @@ impl Credentials {
         let got = timeout(limit, async {
             match self {
                 Credentials::None => Ok(None),
-                Credentials::Token(secret) => Ok(Some(secret.0.clone().into_bytes())),
+                Credentials::Token(secret) => Ok(Some(secret.reveal().as_bytes().to_vec())),
                 Credentials::TokenFile(path) => read_token(path.clone()).await.map(Some),
                 Credentials::OAuth2(oauth2) => oauth2.lock().await.token().await.map(Some),
             }

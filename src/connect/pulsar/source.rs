@@ -5,20 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Client;
-use super::backoff::Backoff;
 use super::budget::Budget;
 use super::failed::Failed;
 use super::handover::{Handover, Spare};
 use super::order::Order;
 use super::partition::{Begin, Setting, Task};
 use super::reader::{Line, PulsarReader};
-use super::runtime::Tasks;
 use super::schemas::{Check, Schemas};
 use super::status::{Counts, PartitionStatus};
 use super::window::Window;
+use crate::connect::backoff::Backoff;
+use crate::connect::runtime::Tasks;
 use crate::dataflow::edges::{Partition, Reader, Source, Start, Wake};
 use crate::error::{Error, Result};
-use crate::limits::{PARTITIONS_MAX, PULSAR_ON_THE_WAY_BYTES_MAX, PULSAR_OPEN_MS, PULSAR_REQUEST_MS};
+use crate::limits::{PARTITIONS_MAX, PULSAR_AGAIN_MS, PULSAR_ON_THE_WAY_BYTES_MAX, PULSAR_OPEN_MS, PULSAR_REQUEST_MS};
 use crate::snapshot::PartitionCut;
 
 /// How a topic is read.
@@ -53,7 +53,7 @@ impl PulsarSource {
     /// Looks the topic up: its partitions and whether its schema can be read. A broker that cannot be reached is tried again for
     /// [`PULSAR_OPEN_MS`]; what cannot help to be tried again is an error at once.
     pub fn open(config: Config) -> Result<Self> {
-        let tasks = Tasks::start(config.threads)?;
+        let tasks = Tasks::start("pulsar", config.threads)?;
         let topic = config.client.address().topic.to_string();
         let client = config.client.clone();
         let limit = Duration::from_millis(PULSAR_OPEN_MS);
@@ -131,7 +131,7 @@ async fn until_known<T, F>(doing: String, ask: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = std::result::Result<T, Failed>>,
 {
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::new(PULSAR_AGAIN_MS);
     loop {
         match ask().await {
             Ok(found) => return Ok(found),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::super::{Plan, Problem, clickhouse_type};
+use super::super::{Plan, Problem};
 use super::load;
 use crate::aggregate::{Column, ColumnType};
 use crate::limits::DATAFLOW_FILE_BYTES_MAX;
@@ -241,35 +241,11 @@ fn shipped() -> Vec<PathBuf> {
     found
 }
 
-/// A type without the wrapper that only says how it is stored, and whether it can be null.
-fn bare(type_name: &str) -> (String, bool) {
-    let within = |name: &str, wrapper: &str| {
-        name.strip_prefix(wrapper).and_then(|rest| rest.strip_suffix(')')).map(str::to_owned)
-    };
-    let stored = within(type_name, "LowCardinality(").unwrap_or_else(|| type_name.to_owned());
-    match within(&stored, "Nullable(") {
-        Some(inner) => (inner, true),
-        None => (stored, false),
-    }
-}
-
 #[test]
-fn shipped_dataflows_have_no_problems_and_tables_that_fit() {
+fn shipped_dataflows_have_no_problems() {
     let name = |dir: &PathBuf| dir.file_name().unwrap().to_string_lossy().into_owned();
     assert_eq!(shipped().iter().map(name).collect::<Vec<_>>(), ["departures", "orders", "sensors", "sensors-compact"]);
     for dir in shipped() {
-        let plan = load(&dir).unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let table = fs::read_to_string(dir.join("table.sql")).unwrap();
-        // A column a line, four spaces in.
-        let columns = table.lines().filter_map(|line| line.strip_prefix("    "));
-        let columns: Vec<(&str, &str)> =
-            columns.filter_map(|line| line.trim_end_matches(',').split_once(' ')).collect();
-        assert_eq!(columns.len(), plan.layout.columns().len(), "{}", dir.display());
-        for ((name, type_name), column) in columns.iter().zip(plan.layout.columns()) {
-            let (stored, takes_null) = bare(type_name.trim());
-            let (needed, gives_null) = bare(&clickhouse_type(column));
-            assert_eq!((*name, &stored), (column.name.as_str(), &needed), "{}", dir.display());
-            assert!(takes_null || !gives_null, "{}: {name} can be null", dir.display());
-        }
+        load(&dir).unwrap_or_else(|problems| panic!("{problems:#?}"));
     }
 }

@@ -72,7 +72,7 @@ const IMPURE: [&[&str]; 20] = [
 ];
 
 /// The crates that only one place may name.
-const AT_HOME: [(&str, &str); 16] = [
+const AT_HOME: [(&str, &str); 17] = [
     ("abomonation", "src/dataflow/"),
     ("signal_hook", "src/cluster/"),
     ("hmac", "src/cluster/"),
@@ -83,6 +83,7 @@ const AT_HOME: [(&str, &str); 16] = [
     ("rustls", "src/connect/pulsar/"),
     ("reqwest", "src/connect/pulsar/"),
     ("pulsar", "src/connect/pulsar/"),
+    ("clickhouse", "src/connect/clickhouse/"),
     ("prost", "src/connect/pulsar/"),
     ("lz4_flex", "src/connect/pulsar/"),
     ("aws_config", "src/connect/s3/"),

@@ -15,6 +15,8 @@ pub(crate) struct Pipeline {
     pub(crate) state: PathBuf,
     /// What `--state` is told where that is not the folder; its objects are seen in the folder all the same.
     pub(crate) place_of_state: Option<String>,
+    /// Where rows go, as `--sink` is told, if not into `out`.
+    pub(crate) sink: Option<String>,
     /// More flags of every run.
     pub(crate) flags: Vec<String>,
     /// What the environment of every run has beside.
@@ -30,6 +32,7 @@ impl Pipeline {
             out: place.join("out"),
             state: place.join("state"),
             place_of_state: None,
+            sink: None,
             flags: Vec::new(),
             environment: Vec::new(),
         }
@@ -43,7 +46,7 @@ impl Pipeline {
             .arg("--source")
             .arg(self.place())
             .arg("--sink")
-            .arg(format!("files:{}", self.out.display()))
+            .arg(self.sink.clone().unwrap_or_else(|| format!("files:{}", self.out.display())))
             .arg("--state")
             .arg(self.place_of_state.clone().unwrap_or_else(|| format!("dir:{}", self.state.display())))
             .arg("-w")

@@ -2,9 +2,10 @@ use pulsar::message::proto::{CommandFlow, CommandSubscribe};
 use pulsar_double::{Babble, Codec, Damage, Double, Fault, Message, Settings, Shape};
 
 use super::*;
+use crate::connect::Secret;
+use crate::connect::pulsar::Client;
 use crate::connect::pulsar::security::{Auth, Security};
 use crate::connect::pulsar::wire::entry::{Broken, open};
-use crate::connect::pulsar::{Client, Secret};
 
 const TOPIC: &str = "persistent://t/n/x";
 const CONSUMER: u64 = 4;

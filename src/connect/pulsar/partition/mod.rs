@@ -21,7 +21,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Client;
-use super::backoff::Backoff;
 use super::budget::Budget;
 use super::failed::Failed;
 use super::handover::{Handover, Spare};
@@ -30,9 +29,10 @@ use super::schemas::Schemas;
 use super::status::Counts;
 use super::window::Window;
 use super::wire::metadata::SchemaVersion;
+use crate::connect::backoff::Backoff;
 use crate::dataflow::edges::Writer;
 use crate::error::Error;
-use crate::limits::PULSAR_LASTING_MS;
+use crate::limits::{PULSAR_AGAIN_MS, PULSAR_LASTING_MS};
 use crate::snapshot::Position;
 use crate::time::Millis;
 
@@ -99,7 +99,7 @@ pub(super) struct Task {
 impl Task {
     /// Reads until an error that lasts. Ends with the future: whoever drops it closes the connection.
     pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(PULSAR_AGAIN_MS);
         let mut met = false;
         let mut lasting: Option<Instant> = None;
         loop {

@@ -2,29 +2,32 @@
 
 use std::time::Duration;
 
-use crate::connect::random_number;
-use crate::limits::PULSAR_AGAIN_MS;
+use super::random_number;
 
 /// How often has been tried in vain.
-#[derive(Debug, Default)]
-pub(super) struct Backoff(u32);
+#[derive(Debug)]
+pub(super) struct Backoff {
+    /// Milliseconds: the first wait at most, and the longest.
+    bounds: (u64, u64),
+    tries: u32,
+}
 
 impl Backoff {
-    /// Nothing was tried yet.
-    pub(super) fn new() -> Self {
-        Backoff::default()
+    /// Nothing was tried yet; waits grow between these milliseconds.
+    pub(super) fn new(bounds: (u64, u64)) -> Self {
+        Backoff { bounds, tries: 0 }
     }
 
     /// It worked: the next wait is a short one.
     pub(super) fn worked(&mut self) {
-        self.0 = 0;
+        self.tries = 0;
     }
 
     /// The most milliseconds that the next wait takes.
     fn most(&mut self) -> u64 {
-        let (first, longest) = PULSAR_AGAIN_MS;
-        let most = first.saturating_mul(1 << self.0.min(20)).min(longest);
-        self.0 = self.0.saturating_add(1);
+        let (first, longest) = self.bounds;
+        let most = first.saturating_mul(1 << self.tries.min(20)).min(longest);
+        self.tries = self.tries.saturating_add(1);
         most
     }
 
@@ -41,11 +44,11 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_bound() {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new((100, 10_000));
         let waits: Vec<u64> = (0..40).map(|_| backoff.most()).collect();
-        assert_eq!(waits[..3], [PULSAR_AGAIN_MS.0, 2 * PULSAR_AGAIN_MS.0, 4 * PULSAR_AGAIN_MS.0]);
-        assert_eq!(waits[39], PULSAR_AGAIN_MS.1);
+        assert_eq!(waits[..3], [100, 200, 400]);
+        assert_eq!(waits[39], 10_000);
         backoff.worked();
-        assert_eq!(backoff.most(), PULSAR_AGAIN_MS.0);
+        assert_eq!(backoff.most(), 100);
     }
 }

@@ -1,0 +1,66 @@
+//! Where rows go, as the command line says it. The password comes from a file or the environment: a command line is seen by all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::place::SinkPlace;
+use crate::connect::Secret;
+use crate::connect::clickhouse::{ClickHouseSink, Config, Over, User};
+use crate::connect::files::FileSink;
+use crate::dataflow::edges::Sink;
+use crate::error::{Error, Result};
+use crate::limits::CLICKHOUSE_PASSWORD_BYTES_MAX;
+use crate::plan::Plan;
+
+/// The environment variable of the password.
+const PASSWORD: &str = "CLICKHOUSE_PASSWORD";
+
+/// How rows go to ClickHouse.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "ClickHouse")]
+pub struct SinkArgs {
+    /// Make the tables of --sink that are missing, as minuet ddl prints them.
+    #[arg(long)]
+    pub create_tables: bool,
+    /// Who we are for ClickHouse.
+    #[arg(long, value_name = "NAME", env = "CLICKHOUSE_USER", default_value = "default")]
+    pub clickhouse_user: String,
+    /// A file with the password; without it the one in CLICKHOUSE_PASSWORD, if there is one.
+    #[arg(long, value_name = "FILE", env = "CLICKHOUSE_PASSWORD_FILE")]
+    pub clickhouse_password_file: Option<PathBuf>,
+}
+
+impl SinkArgs {
+    /// The sink at a place; `over` says whether the process is to end.
+    pub(super) fn open(&self, place: &SinkPlace, plan: &Plan, over: Over) -> Result<Arc<dyn Sink>> {
+        match place {
+            SinkPlace::Files(_) if self.create_tables => {
+                Err(Error::configuration("--create-tables makes tables of ClickHouse: --sink names a folder"))
+            }
+            SinkPlace::Files(dir) => Ok(Arc::new(FileSink::new(dir, Arc::clone(&plan.layout)))),
+            SinkPlace::ClickHouse(address) => {
+                let user = User { name: self.clickhouse_user.clone(), password: self.password()? };
+                let config = Config { address: address.clone(), user, create_tables: self.create_tables, over };
+                Ok(Arc::new(ClickHouseSink::new(config, &plan.layout)?))
+            }
+        }
+    }
+
+    fn password(&self) -> Result<Secret> {
+        let Some(path) = &self.clickhouse_password_file else {
+            return match std::env::var(PASSWORD) {
+                Ok(password) => Ok(Secret::new(password)),
+                Err(std::env::VarError::NotPresent) => Ok(Secret::new("")),
+                Err(std::env::VarError::NotUnicode(_)) => Err(Error::configuration(format!("{PASSWORD} is not UTF-8"))),
+            };
+        };
+        let wrong = |why: String| Error::configuration(format!("reading the password in {}: {why}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
+        // The line end belongs to the file, spaces to the password.
+        let password = text.trim_end_matches(['\r', '\n']);
+        if password.len() > CLICKHOUSE_PASSWORD_BYTES_MAX || password.contains(['\r', '\n']) {
+            return Err(wrong(format!("allowed is one line of up to {CLICKHOUSE_PASSWORD_BYTES_MAX} bytes")));
+        }
+        Ok(Secret::new(password))
+    }
+}

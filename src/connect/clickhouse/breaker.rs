@@ -1,0 +1,150 @@
+//! A circuit breaker: while a server fails, whoever wants something of it waits, and one at a time tries.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::connect::backoff::Backoff;
+use crate::limits::{CLICKHOUSE_AGAIN_MS, CLICKHOUSE_SAID_MS};
+
+/// The breaker of one server.
+pub(super) struct Breaker {
+    server: String,
+    /// Whether it is open: the server fails.
+    open: AtomicBool,
+    retries: AtomicU64,
+    probe: Mutex<Probe>,
+}
+
+/// What the one that tries knows of the tries before.
+struct Probe {
+    backoff: Backoff,
+    failures: u64,
+    since: Instant,
+    /// When to speak of it again, and how long after that.
+    say: (Instant, Duration),
+}
+
+/// Leave to try: at will while the server works, alone while it does not.
+pub(super) struct Pass<'a> {
+    breaker: &'a Breaker,
+    probe: Option<MutexGuard<'a, Probe>>,
+}
+
+impl Breaker {
+    /// Closed.
+    pub(super) fn new(server: &str) -> Self {
+        let now = Instant::now();
+        let probe = Probe { backoff: Backoff::new(CLICKHOUSE_AGAIN_MS), failures: 0, since: now, say: (now, FIRST) };
+        Breaker {
+            server: server.to_owned(),
+            open: AtomicBool::new(false),
+            retries: AtomicU64::new(0),
+            probe: Mutex::new(probe),
+        }
+    }
+
+    /// Tries that followed one that failed.
+    pub(super) fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Waits until this one may try.
+    pub(super) async fn enter(&self) -> Pass<'_> {
+        if !self.open.load(Ordering::Acquire) {
+            return Pass { breaker: self, probe: None };
+        }
+        let mut probe = self.probe.lock().await;
+        if !self.open.load(Ordering::Acquire) {
+            return Pass { breaker: self, probe: None };
+        }
+        probe.backoff.wait().await;
+        self.retries.fetch_add(1, Ordering::Relaxed);
+        Pass { breaker: self, probe: Some(probe) }
+    }
+}
+
+/// How long after the first word comes the second.
+const FIRST: Duration = Duration::from_millis(CLICKHOUSE_SAID_MS.0);
+
+impl Pass<'_> {
+    /// It worked.
+    pub(super) fn worked(self) {
+        if let Some(mut probe) = self.probe {
+            tracing::warn!(
+                server = %self.breaker.server,
+                failures = probe.failures,
+                seconds = probe.since.elapsed().as_secs(),
+                "it answers again"
+            );
+            probe.backoff.worked();
+            probe.failures = 0;
+            self.breaker.open.store(false, Ordering::Release);
+        }
+    }
+
+    /// It failed in a way that may pass.
+    pub(super) async fn failed(self, doing: &str, why: &impl std::fmt::Display) {
+        let mut probe = match self.probe {
+            Some(probe) => probe,
+            None => self.breaker.probe.lock().await,
+        };
+        let now = Instant::now();
+        if !self.breaker.open.swap(true, Ordering::AcqRel) {
+            (probe.failures, probe.since, probe.say) = (0, now, (now, FIRST));
+        }
+        probe.failures += 1;
+        if now >= probe.say.0 {
+            let failures = probe.failures;
+            tracing::warn!(server = %self.breaker.server, failures, "{doing}: {why}; trying again");
+            let longest = Duration::from_millis(CLICKHOUSE_SAID_MS.1);
+            probe.say = (now + probe.say.1, (probe.say.1 * 2).min(longest));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_tries_while_it_is_open() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let breaker = Arc::new(Breaker::new("a"));
+            breaker.enter().await.failed("inserting", &"it is down").await;
+            let (trying, tries, most) =
+                (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let tasks: Vec<_> = (0..8)
+                .map(|_| {
+                    let (breaker, trying, tries, most) = (breaker.clone(), trying.clone(), tries.clone(), most.clone());
+                    tokio::spawn(async move {
+                        loop {
+                            let pass = breaker.enter().await;
+                            let alone = pass.probe.is_some();
+                            if alone {
+                                most.fetch_max(trying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                                tokio::time::sleep(Duration::from_millis(2)).await;
+                                trying.fetch_sub(1, Ordering::SeqCst);
+                            }
+                            if tries.fetch_add(1, Ordering::SeqCst) >= 3 {
+                                return pass.worked();
+                            }
+                            pass.failed("inserting", &"it is down").await;
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            assert_eq!(most.load(Ordering::SeqCst), 1);
+            assert!(!breaker.open.load(Ordering::SeqCst));
+            assert_eq!(breaker.retries(), 4, "three that failed and one that worked; the others then went at will");
+        });
+    }
+}

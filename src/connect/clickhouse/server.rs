@@ -1,0 +1,199 @@
+//! One server: what is asked of it, with patience, behind one breaker.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use clickhouse::{Client, Compression};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::block::Block;
+use super::breaker::Breaker;
+use super::failed::{Failed, Hope};
+use super::tables::quoted;
+use crate::connect::Secret;
+use crate::error::{Error, Result};
+use crate::limits::{
+    CLICKHOUSE_ANSWER_BYTES_MAX, CLICKHOUSE_ASK_MS, CLICKHOUSE_INSERT_MS, CLICKHOUSE_LASTING_MS, CLICKHOUSE_MUTATION_MS,
+};
+
+/// Who we are for ClickHouse.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// The password; empty where there is none.
+    pub password: Secret,
+}
+
+/// Settings of each insert. Newer servers would queue small inserts (`async_insert`), older ones would double what materialized
+/// views make of a replayed block; and a block may lie in as many days as it does.
+const OF_INSERTS: [(&str, &str); 4] = [
+    ("async_insert", "0"),
+    ("insert_deduplicate", "1"),
+    ("deduplicate_blocks_in_dependent_materialized_views", "1"),
+    ("max_partitions_per_insert_block", "0"),
+];
+
+/// A server.
+pub(super) struct Server {
+    name: String,
+    client: Client,
+    breaker: Breaker,
+}
+
+/// An insert, the same at each try.
+pub(super) struct Insert<'a> {
+    /// The table's full name.
+    pub table: &'a str,
+    /// The names of the columns that are given.
+    pub columns: &'a [String],
+    /// See [`super::block::header`].
+    pub header: &'a [u8],
+    /// The lines.
+    pub block: &'a Block,
+    /// What comes after each.
+    pub bookkeeping: &'a [u8],
+    /// Names the block for the server: it takes it once.
+    pub token: &'a str,
+}
+
+impl Server {
+    /// A server at this URL; no connection is made yet.
+    pub(super) fn new(url: &str, user: &User) -> Self {
+        let client = Client::default()
+            .with_url(url)
+            .with_user(&user.name)
+            .with_password(user.password.reveal())
+            .with_compression(Compression::Lz4)
+            .with_product_info("minuet", env!("CARGO_PKG_VERSION"));
+        Server { name: url.to_owned(), client, breaker: Breaker::new(url) }
+    }
+
+    /// Its URL.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tries that followed one that failed.
+    pub(super) fn retries(&self) -> u64 {
+        self.breaker.retries()
+    }
+
+    /// The lines that answer a query, each an array of its columns.
+    pub(super) async fn ask(&self, doing: &str, sql: &str) -> Result<Vec<Vec<Value>>> {
+        self.patiently(doing, || self.ask_once(sql)).await.map(|(lines, _)| lines)
+    }
+
+    /// Runs a statement that does the same when it is run twice.
+    pub(super) async fn act(&self, doing: &str, sql: &str) -> Result<()> {
+        self.patiently(doing, || self.act_once(sql)).await.map(|((), _)| ())
+    }
+
+    /// Inserts a block; whether one of the tries left it open whether it happened.
+    pub(super) async fn insert(&self, doing: &str, insert: &Insert<'_>) -> Result<bool> {
+        self.patiently(doing, || self.insert_once(insert)).await.map(|((), ambiguous)| ambiguous)
+    }
+
+    /// Tries until it works or there is no hope; says too whether a try that failed may have happened.
+    async fn patiently<T, F>(&self, doing: &str, once: impl Fn() -> F) -> Result<(T, bool)>
+    where
+        F: Future<Output = std::result::Result<T, Failed>> + Send,
+    {
+        let mut ambiguous = false;
+        let mut doubtful: Option<Instant> = None;
+        loop {
+            let pass = self.breaker.enter().await;
+            let failed = match once().await {
+                Ok(done) => {
+                    pass.worked();
+                    return Ok((done, ambiguous));
+                }
+                Err(failed) => failed,
+            };
+            ambiguous |= failed.ambiguous;
+            let lasts = match failed.hope {
+                Hope::Passes => false,
+                Hope::None => true,
+                Hope::Doubtful => {
+                    doubtful.get_or_insert_with(Instant::now).elapsed() > Duration::from_millis(CLICKHOUSE_LASTING_MS)
+                }
+            };
+            if lasts {
+                // The server answers, so the others need not wait for this one.
+                pass.worked();
+                return Err(failed.into_error(format_args!("{doing} at {}", self.name)));
+            }
+            pass.failed(doing, &failed).await;
+        }
+    }
+
+    async fn ask_once(&self, sql: &str) -> std::result::Result<Vec<Vec<Value>>, Failed> {
+        let query = self.client.query_raw(sql).with_setting("output_format_json_quote_64bit_integers", "0");
+        let read = async {
+            let mut cursor = query.fetch_bytes("JSONCompactEachRow")?;
+            let mut all = Vec::new();
+            while let Some(piece) = cursor.next().await? {
+                all.extend_from_slice(&piece);
+                if all.len() > CLICKHOUSE_ANSWER_BYTES_MAX {
+                    break;
+                }
+            }
+            Ok(all)
+        };
+        let all = in_time(CLICKHOUSE_ASK_MS, read).await?;
+        if all.len() > CLICKHOUSE_ANSWER_BYTES_MAX {
+            return Err(Failed::odd(format!("its answer has more than {CLICKHOUSE_ANSWER_BYTES_MAX} bytes")));
+        }
+        let lines = all.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_slice(line).map_err(|cause| Failed::odd(format!("its answer: {cause}"))))
+            .collect()
+    }
+
+    async fn act_once(&self, sql: &str) -> std::result::Result<(), Failed> {
+        in_time(CLICKHOUSE_MUTATION_MS, self.client.query_raw(sql).execute()).await
+    }
+
+    async fn insert_once(&self, insert: &Insert<'_>) -> std::result::Result<(), Failed> {
+        let columns: Vec<String> = insert.columns.iter().map(|name| quoted(name)).collect();
+        let sql = format!("INSERT INTO {} ({}) FORMAT RowBinaryWithNamesAndTypes", insert.table, columns.join(", "));
+        let mut sending = self.client.insert_formatted_with(sql);
+        for (name, value) in OF_INSERTS {
+            sending = sending.with_setting(name, value);
+        }
+        sending = sending.with_setting("insert_deduplication_token", insert.token);
+        in_time(CLICKHOUSE_INSERT_MS, async {
+            for piece in insert.block.pieces(insert.header, insert.bookkeeping) {
+                sending.send(piece).await?;
+            }
+            sending.end().await
+        })
+        .await
+    }
+}
+
+/// What comes of it within so many milliseconds.
+async fn in_time<T>(
+    millis: u64,
+    work: impl Future<Output = clickhouse::error::Result<T>>,
+) -> std::result::Result<T, Failed> {
+    match timeout(Duration::from_millis(millis), work).await {
+        Ok(done) => done.map_err(|error| Failed::of(&error)),
+        Err(_) => Err(Failed::late(millis)),
+    }
+}
+
+/// A number of an answer.
+pub(super) fn number(line: &[Value], at: usize) -> Result<u64> {
+    line.get(at).and_then(Value::as_u64).ok_or_else(|| unexpected(line))
+}
+
+/// A text of an answer.
+pub(super) fn text(line: &[Value], at: usize) -> Result<&str> {
+    line.get(at).and_then(Value::as_str).ok_or_else(|| unexpected(line))
+}
+
+fn unexpected(line: &[Value]) -> Error {
+    Error::data(format!("an answer of ClickHouse is {}, which is not what was asked for", Value::from(line.to_vec())))
+}

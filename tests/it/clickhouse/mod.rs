@@ -1,0 +1,7 @@
+//! Rows in ClickHouse: the real binary against the real engine, killed, cut off and lied to.
+
+mod doubt;
+mod faults;
+mod rounds;
+mod setup;
+mod tables;
