@@ -168,7 +168,9 @@ impl Credentials {
     /// What to do where a broker does not take them.
     pub(super) fn advice(&self) -> &'static str {
         match self {
-            Credentials::None => "; say who we are: --pulsar-token-file, PULSAR_TOKEN, --pulsar-oauth2-issuer or --pulsar-tls-cert",
+            Credentials::None => {
+                "; say who we are: --pulsar-token-file, PULSAR_TOKEN, --pulsar-oauth2-issuer or --pulsar-tls-cert"
+            }
             Credentials::Certificate => "; the certificate of --pulsar-tls-cert is not that of a role there",
             Credentials::TokenFile(_) => "; put a valid token into the file of --pulsar-token-file",
             Credentials::Token(_) => "; the token of PULSAR_TOKEN is not valid there: give another",
