@@ -450,8 +450,9 @@ pub const PULSAR_OPEN_MS: u64 = 120_000;
 /// Milliseconds without a message after which the broker is asked for its last one: at first, and at most.
 pub const PULSAR_QUIET_MS: (u64, u64) = (200, 5_000);
 
-/// Milliseconds without a message although the broker has some and may send them: then the connection is begun again.
-pub const PULSAR_STALLED_MS: u64 = 15_000;
+/// Milliseconds without a message although the broker has some and may send them: then the connection is begun again; and the most
+/// that they grow to while that does not help.
+pub const PULSAR_STALLED_MS: (u64, u64) = (15_000, 60_000);
 
 /// Milliseconds between two looks for what the budget or a schema was waited for, if its word was missed.
 pub const PULSAR_LOOK_MS: u64 = 50;

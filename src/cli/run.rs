@@ -265,7 +265,7 @@ fn drive_in(
         plan: Arc::clone(plan),
         source: input.source,
         sink: Arc::clone(&edges.sink),
-        archive: Arc::new(Keeper::new(history, how.keep)),
+        archive: Arc::new(Keeper::new(history.clone(), how.keep)),
         observer: Arc::clone(&progress) as _,
         clock: Arc::clone(&clock),
         resume: Arc::new(resume),
@@ -278,10 +278,24 @@ fn drive_in(
     let outcome = mesh.launch(&job)?;
     drop((live, report));
     *came = match mesh.is_first() {
-        true => Came::Summary(Summary::of(&progress)),
+        true => {
+            if matches!(outcome, Outcome::Stopped) {
+                catch_up(&progress, &history);
+            }
+            Came::Summary(Summary::of(&progress))
+        }
         false => Came::Read(progress.events(), progress.combining()),
     };
     Ok(outcome)
+}
+
+/// Makes a stopped run's progress that of its newest commit. The rows are safe without it, so a store that is gone is only told.
+fn catch_up(progress: &Progress, history: &History) {
+    match history.newest() {
+        Ok(Some(newest)) => progress.catch_up(newest),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the summary may be older than the newest commit"),
+    }
 }
 
 /// A name that no other run has: 128 random bits.

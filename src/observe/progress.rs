@@ -43,6 +43,15 @@ impl Progress {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Takes the newest manifest that is stored, where it is of this run: a run that is stopped may not have heard of its last commit.
+    pub fn catch_up(&self, stored: Manifest) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if stored.owner == newest.owner && stored.sequence > newest.sequence {
+            self.commits.fetch_add(stored.sequence - newest.sequence, Ordering::Relaxed);
+            *newest = stored;
+        }
+    }
+
     /// What folding before the exchange has come to, in the slots of this process.
     pub fn combining(&self) -> Combining {
         self.combining.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -78,7 +78,7 @@ impl Admin {
         Ok(Admin {
             base: base.trim_end_matches('/').to_owned(),
             http: http.build().map_err(|cause| wrong(cause.to_string()))?,
-            credentials: Credentials::new(&security.auth)?,
+            credentials: Credentials::new(security)?,
         })
     }
 
@@ -137,7 +137,7 @@ impl Admin {
         let failed =
             |cause: reqwest::Error| Error::outside(format!("asking {} for {path}", self.base), spelled(&cause));
         let mut request = self.http.request(method, format!("{}/admin/v2/{path}", self.base));
-        if let Some(token) = self.credentials.data().await? {
+        if let Some(token) = self.credentials.token().await? {
             request = request.bearer_auth(String::from_utf8_lossy(&token));
         }
         if let Some(body) = body {

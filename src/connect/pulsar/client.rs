@@ -40,7 +40,7 @@ impl Client {
     /// Reads what TLS needs; nothing is connected yet.
     pub fn new(address: Address, security: Security) -> Result<Client> {
         let tls = if address.tls { Some(security.connector()?) } else { None };
-        let credentials = Credentials::new(&security.auth)?;
+        let credentials = Credentials::new(&security)?;
         Ok(Client(Arc::new(Inner { address, credentials, tls, answered: AtomicUsize::new(0) })))
     }
 

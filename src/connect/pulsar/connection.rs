@@ -364,7 +364,8 @@ impl Connection {
     }
 
     pub(super) fn lost(&self, error: &std::io::Error) -> Failed {
-        Failed::io(format!("talking with {}", self.broker), error)
+        let tried = format!("talking with {}", self.broker);
+        socket::unwanted(&tried, error).unwrap_or_else(|| Failed::io(tried, error))
     }
 
     pub(super) fn failed(&self, cause: Cause, words: &str) -> Failed {
@@ -376,7 +377,12 @@ impl Connection {
         let (number, words) = said.unwrap_or_default();
         let error = ServerError::try_from(number).unwrap_or(ServerError::UnknownError);
         let words = if words.is_empty() { words } else { format!(" ({words})") };
-        self.failed(Cause::Refused(error), &format!("{what} was refused: {}{words}", error.as_str_name()))
+        let advice = match error {
+            ServerError::AuthenticationError => self.credentials.advice(),
+            ServerError::AuthorizationError => "; grant the role that these credentials stand for what is asked",
+            _ => "",
+        };
+        self.failed(Cause::Refused(error), &format!("{what} was refused: {}{words}{advice}", error.as_str_name()))
     }
 }
 

@@ -93,6 +93,12 @@ impl Failed {
         self
     }
 
+    /// The same, with what may be the reason.
+    pub(super) fn hint(mut self, reason: &str) -> Self {
+        self.words = format!("{}; {reason}", self.words);
+        self
+    }
+
     /// Whether trying again cannot help: somebody has to change something first.
     pub fn lasts(&self) -> bool {
         match self.cause {

@@ -117,6 +117,8 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
 #[derive(Clone)]
 pub(super) enum Credentials {
     None,
+    /// The certificate of the TLS connection, which has come before anything is said.
+    Certificate,
     TokenFile(PathBuf),
     Token(Secret),
     OAuth2(Arc<Mutex<OAuth2>>),
@@ -129,8 +131,10 @@ pub(super) struct OAuth2 {
 }
 
 impl Credentials {
-    pub(super) fn new(auth: &Auth) -> Result<Self> {
-        Ok(match auth {
+    /// What goes with a connection of this security; a token goes before a certificate.
+    pub(super) fn new(security: &Security) -> Result<Self> {
+        Ok(match &security.auth {
+            Auth::None if security.client.is_some() => Credentials::Certificate,
             Auth::None => Credentials::None,
             Auth::TokenFile(path) => Credentials::TokenFile(path.clone()),
             Auth::Token(secret) => Credentials::Token(secret.clone()),
@@ -149,7 +153,29 @@ impl Credentials {
 
     /// The method's name on the wire; none where the broker does not ask.
     pub(super) fn method(&self) -> Option<&'static str> {
-        (!matches!(self, Credentials::None)).then_some("token")
+        match self {
+            Credentials::None => None,
+            Credentials::Certificate => Some("tls"),
+            Credentials::TokenFile(_) | Credentials::Token(_) | Credentials::OAuth2(_) => Some("token"),
+        }
+    }
+
+    /// Fresh credentials where they are a token.
+    pub(super) async fn token(&self) -> std::result::Result<Option<Vec<u8>>, Failed> {
+        if matches!(self, Credentials::Certificate) { Ok(None) } else { self.data().await }
+    }
+
+    /// What to do where a broker does not take them.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Credentials::None => {
+                "; say who we are: --pulsar-token-file, PULSAR_TOKEN, --pulsar-oauth2-issuer or --pulsar-tls-cert"
+            }
+            Credentials::Certificate => "; the certificate of --pulsar-tls-cert is not that of a role there",
+            Credentials::TokenFile(_) => "; put a valid token into the file of --pulsar-token-file",
+            Credentials::Token(_) => "; the token of PULSAR_TOKEN is not valid there: give another",
+            Credentials::OAuth2(_) => "; what the issuer of --pulsar-oauth2-issuer gives is not valid there",
+        }
     }
 
     /// Fresh credentials; none where the broker does not ask.
@@ -158,6 +184,7 @@ impl Credentials {
         let got = timeout(limit, async {
             match self {
                 Credentials::None => Ok(None),
+                Credentials::Certificate => Ok(Some(Vec::new())),
                 Credentials::Token(secret) => Ok(Some(secret.reveal().as_bytes().to_vec())),
                 Credentials::TokenFile(path) => read_token(path.clone()).await.map(Some),
                 Credentials::OAuth2(oauth2) => oauth2.lock().await.token().await.map(Some),

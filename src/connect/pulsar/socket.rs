@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -74,10 +75,65 @@ async fn secure(broker: &str, stream: Paced, connector: &TlsConnector) -> Result
     match connector.connect(name, stream).await {
         Ok(stream) => Ok(Stream::Secure(Box::new(stream))),
         // What TLS itself refuses (a certificate, a version) lasts; a connection that breaks does not.
-        Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-            Err(Failed::new(Cause::Insecure, format!("{tried}: {error}")))
+        Err(error) => Err(match tls_error(&error) {
+            Some(refused) => Failed::new(Cause::Insecure, format!("{tried}: {refused}{}", advice(refused))),
+            None => Failed::io(tried, &error).hint("this port may be one without TLS, for pulsar://"),
+        }),
+    }
+}
+
+/// What TLS says of a connection that failed, if it does.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What to do about what TLS says.
+fn advice(error: &rustls::Error) -> &'static str {
+    use rustls::{CertificateError as Certificate, Error, InvalidMessage};
+    match error {
+        Error::InvalidCertificate(Certificate::UnknownIssuer) => {
+            "; give the root certificate that the broker's goes back to with --pulsar-tls-roots"
         }
-        Err(error) => Err(Failed::io(tried, &error)),
+        Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
+            "; renew the broker's certificate, or set this machine's clock"
+        }
+        Error::InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) => {
+            "; give the broker by a name that its certificate has"
+        }
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => "; this port is one without TLS, for pulsar://",
+        Error::AlertReceived(alert) if is_of_certificates(*alert) => OWN_CERTIFICATE,
+        _ => "",
+    }
+}
+
+/// What to do where a broker demands a certificate, or another one.
+const OWN_CERTIFICATE: &str = "; the broker demands a client certificate that it believes: give one with --pulsar-tls-cert and \
+                               --pulsar-tls-key";
+
+/// Whether a broker says that our certificate is missing, or not to be believed. Before TLS 1.3 it has no word for a missing one.
+fn is_of_certificates(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    )
+}
+
+/// Why a connection cannot be had, where its end says that the broker wants another certificate: with TLS 1.3 it comes only after
+/// we believe to have agreed. Anything else that ends a connection may be the network's doing.
+pub(super) fn unwanted(tried: impl std::fmt::Display, error: &io::Error) -> Option<Failed> {
+    match tls_error(error)? {
+        refused @ rustls::Error::AlertReceived(alert) if is_of_certificates(*alert) => {
+            Some(Failed::new(Cause::Insecure, format!("{tried}: {refused}{}", advice(refused))))
+        }
+        _ => None,
     }
 }
 

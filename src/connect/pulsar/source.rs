@@ -122,6 +122,7 @@ impl PulsarSource {
             schema: None,
             damaged: None,
             progressed: false,
+            stalls: 0,
         })
     }
 }

@@ -136,6 +136,11 @@ impl Running {
         });
     }
 
+    /// The lines so far on standard error that have this in them.
+    pub(crate) fn lines_with(&self, part: &str) -> Vec<String> {
+        self.read("stderr").lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+    }
+
     /// The last line that it has said on standard error.
     pub(crate) fn last_words(&self) -> String {
         self.read("stderr").lines().last().unwrap_or_default().to_owned()

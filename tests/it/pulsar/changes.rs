@@ -15,6 +15,9 @@ const ENTRY: usize = 20;
 /// The exit code of a run whose data is not there.
 const DATA: i32 = 65;
 
+/// The exit code of a run that is told the wrong things.
+const CONFIGURATION: i32 = 78;
+
 #[test]
 fn trimmed_data_is_refused_and_a_gap_is_gone_over_on_request() {
     let input = Input::backlog("1");
@@ -136,4 +139,16 @@ fn an_encrypted_message_is_refused() {
     let keys = vec![EncryptionKeys { key: "key".to_owned(), value: vec![1], ..Default::default() }];
     let encrypted = MessageMetadata { encryption_keys: keys, encryption_algo: Some("AES".to_owned()), ..plain() };
     demand_refused("encrypted", encrypted, &["encrypt"]);
+}
+
+#[test]
+fn a_schema_of_another_type_is_refused_at_the_start() {
+    let topic = Topic::make(Broker::shared(), "json", 2);
+    let record = r#"{"type": "record", "name": "R", "fields": [{"name": "at", "type": "long"}]}"#;
+    topic.register_as("JSON", record);
+    let place = scratch();
+    let follower = Follower::new(&crate::harness::dataflow("sensors"), &topic, place.path());
+    let ended = Running::start(&mut follower.pipeline.command(2)).end().demand(CONFIGURATION);
+    ended.demand_words(&["schema", "JSON", "not Avro", &topic.full_name()]);
+    assert!(follower.pipeline.manifests().is_empty(), "a run that cannot begin claims nothing");
 }

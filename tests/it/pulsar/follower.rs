@@ -52,7 +52,7 @@ impl Follower {
         cluster.process(0).until("a commit", || self.commit() != before);
     }
 
-    /// What the newest manifest counts. The summary of a run that is stopped may be older: it is of what its process has heard of.
+    /// What the newest manifest counts.
     fn counts(&self) -> BTreeMap<String, u64> {
         let newest = self.pipeline.newest().unwrap_or_default();
         let mut counts = BTreeMap::new();
@@ -95,7 +95,9 @@ impl Follower {
     /// Asks the first process to stop, which ends them all; gives how many messages the commits cover.
     pub(super) fn stop(&self, mut cluster: Cluster) -> u64 {
         cluster.process(0).signal("TERM");
-        cluster.end().swap_remove(0).demand(STOPPED);
-        self.counts().get("read").copied().unwrap_or(0)
+        let told = cluster.end().swap_remove(0).demand(STOPPED).whole_summary();
+        let counts = self.counts();
+        counts.iter().for_each(|(name, count)| assert_eq!(told.get(name), Some(count), "{name} of the summary"));
+        counts.get("read").copied().unwrap_or(0)
     }
 }

@@ -56,6 +56,27 @@ fn batches_of_a_thousand() {
     compare("batches-of-1000", &trouble("100000"), 1_000, Framing::Batch, Shape::new(2, 2));
 }
 
+/// The other dataflow of sensors.
+#[test]
+fn sensors_in_compact_form() {
+    let settings = [
+        ("seed", "23"),
+        ("events", "20000"),
+        ("sources", "200"),
+        ("rate", "100"),
+        ("partitions", "3"),
+        ("out-of-order", "0.2"),
+        ("late", "0.02"),
+    ];
+    let input = Input::generate("sensors-compact", &settings);
+    let topic = Topic::make(Broker::shared(), "compact", 3);
+    topic.subscribe("sensors-compact");
+    input.send(&topic, 100, &Manner::every_codec(Framing::Batch));
+    let place = scratch();
+    let expected = input.expected(100);
+    Follower::new(input.dataflow(), &topic, place.path()).demand(Shape::new(2, 1), &expected, "sensors-compact");
+}
+
 #[test]
 fn the_departures_of_january() {
     let topic = Topic::make(Broker::shared(), "departures", 4);

@@ -97,7 +97,12 @@ impl<'a> Topic<'a> {
 
     /// Registers an Avro schema (or its next version).
     pub(super) fn register(&self, schema: &str) {
-        let entry = json!({ "type": "AVRO", "schema": schema, "properties": {} });
+        self.register_as("AVRO", schema);
+    }
+
+    /// Registers a schema of any type.
+    pub(super) fn register_as(&self, kind: &str, schema: &str) {
+        let entry = json!({ "type": kind, "schema": schema, "properties": {} });
         self.broker.admin("POST", &format!("schemas/{}/schema", self.name), Some(&entry));
     }
 
@@ -105,6 +110,11 @@ impl<'a> Topic<'a> {
     pub(super) fn backlog(&self, partition: usize, subscription: &str) -> u64 {
         let backlog = &self.stats(partition)["subscriptions"][subscription]["msgBacklog"];
         backlog.as_u64().expect("a subscription has a backlog")
+    }
+
+    /// How many read a partition through a subscription.
+    pub(super) fn readers(&self, partition: usize, subscription: &str) -> usize {
+        self.stats(partition)["subscriptions"][subscription]["consumers"].as_array().map_or(0, Vec::len)
     }
 
     /// Messages that a partition was sent since the broker loaded it.

@@ -25,6 +25,15 @@ pub(super) enum Asked {
     Cursor(Position),
 }
 
+/// The name of the cause that nothing comes.
+pub(super) const STALLED: &str = "stalled";
+
+/// Milliseconds for which nothing may come, after so many that were in vain: what is not delivered may stay so for long.
+fn patience(stalls: u32) -> u64 {
+    let (first, most) = PULSAR_STALLED_MS;
+    first.saturating_mul(1 << stalls.min(8)).min(most)
+}
+
 /// The questions and acknowledgements that are out, and when the next are due.
 pub(super) struct Due {
     pub question: Option<(u64, Asked, Instant)>,
@@ -154,11 +163,26 @@ impl Stream<'_> {
             return Ok(());
         }
         let since = *self.due.stalled.get_or_insert(now);
-        if now >= since + Duration::from_millis(PULSAR_STALLED_MS) {
+        let patience = patience(self.task.stalls);
+        if now >= since + Duration::from_millis(patience) {
             let last = ends.last.map_or_else(String::new, |last| last.to_string());
-            let words = format!("nothing has come for {PULSAR_STALLED_MS} ms, although the last entry is {last}");
-            return Err(End::Again("stalled", words));
+            let words = format!(
+                "nothing has come for {patience} ms, although the last entry is {last}; it may be one that is not delivered: a message \
+                 delayed by its producer, a transaction not committed yet, a marker of replication"
+            );
+            return Err(End::Again(STALLED, words));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_delivered_is_looked_for_less_and_less() {
+        let all: Vec<u64> = [0, 1, 2, 3, u32::MAX].map(patience).to_vec();
+        assert_eq!(all, [15_000, 30_000, 60_000, 60_000, 60_000]);
     }
 }

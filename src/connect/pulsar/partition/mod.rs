@@ -94,6 +94,8 @@ pub(super) struct Task {
     pub damaged: Option<(Position, u32)>,
     /// Something was handed over, or found to be read to its end, since the last connect.
     pub progressed: bool,
+    /// How often in a row the connection was begun again because nothing came, in vain.
+    pub stalls: u32,
 }
 
 impl Task {
@@ -127,6 +129,7 @@ impl Task {
                 End::Failed(failed) => (failed.cause.name(), failed.words),
                 End::Again(cause, words) => (cause, words),
             };
+            self.stalls = if cause == asking::STALLED { self.stalls.saturating_add(1) } else { self.stalls };
             *self.counts.lock().reconnects.entry(cause).or_default() += 1;
             tracing::warn!(
                 partition = self.topic,
@@ -136,6 +139,7 @@ impl Task {
             );
             if self.progressed {
                 backoff.worked();
+                self.stalls = 0;
             }
             backoff.wait().await;
         }
