@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::place::SinkPlace;
 use crate::connect::Secret;
-use crate::connect::clickhouse::{ClickHouseSink, Config, Over, User};
+use crate::connect::clickhouse::{Address, ClickHouseSink, Config, Over, User};
 use crate::connect::files::FileSink;
 use crate::dataflow::edges::Sink;
 use crate::error::{Error, Result};
@@ -48,11 +48,14 @@ impl SinkArgs {
             }
             SinkPlace::Files(dir) => Ok(Arc::new(FileSink::new(dir, Arc::clone(&plan.layout)))),
             SinkPlace::ClickHouse(address) => {
-                let user = self.user.user()?;
-                let config = Config { address: address.clone(), user, create_tables: self.create_tables, over };
-                Ok(Arc::new(ClickHouseSink::new(config, &plan.layout)?))
+                Ok(Arc::new(ClickHouseSink::new(self.config(address, over)?, &plan.layout)?))
             }
         }
+    }
+
+    /// The tables at an address, and who we are there.
+    pub(super) fn config(&self, address: &Address, over: Over) -> Result<Config> {
+        Ok(Config { address: address.clone(), user: self.user.user()?, create_tables: self.create_tables, over })
     }
 }
 

@@ -51,6 +51,12 @@ pub const CLICKHOUSE_TOKENS_MAX: u32 = 20;
 /// Bytes of a password of ClickHouse.
 pub const CLICKHOUSE_PASSWORD_BYTES_MAX: usize = 4 << 10;
 
+/// Milliseconds for one step of `minuet check --connect`.
+pub const CLICKHOUSE_PROBE_MS: u64 = 15_000;
+
+/// The oldest ClickHouse that understands what is said: year and month.
+pub const CLICKHOUSE_VERSION_MIN: (u32, u32) = (23, 8);
+
 /// Milliseconds until the next piece of an answer that is read as it comes: before the first one the server may have to sort.
 pub const CLICKHOUSE_PIECE_MS: u64 = 600_000;
 

@@ -6,6 +6,7 @@
 //!
 //!  sink       checks, makes ready, opens; outlet: a slot's way in, a few inserts at a time
 //!  writer     tokens, doubt, healing: why a block is there once; block, lines: the bytes that are sent
+//!  probe      all that a run needs, tried step by step
 //!  ledger     the tables read back to be checked; answers: what a server answers, line by line, however much it is
 //!  server     one server, asked with patience; breaker: one at a time while it fails; failed: what its errors mean
 //! ```
@@ -21,6 +22,7 @@ mod ledger;
 mod lines;
 mod outlet;
 mod preflight;
+mod probe;
 mod server;
 mod sink;
 pub mod tables;
@@ -28,6 +30,7 @@ mod writer;
 
 pub use address::Address;
 pub use ledger::TablesLedger;
+pub use probe::probe;
 pub use server::User;
 pub use sink::{ClickHouseSink, Config, Encounters, Over};
 pub use tables::{Form, Tables};
