@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::place::{SourcePlace, StatePlace};
+use super::place::{SinkPlace, SourcePlace, StatePlace};
+use super::sink::SinkArgs;
 use super::state::{S3Args, State};
 use super::topic::{TopicArgs, check as readable};
 use super::{Ended, Failure, answer, wall_clock};
+use crate::connect::probe::{Standing, Step};
 use crate::connect::pulsar::admin::Admin;
-use crate::connect::pulsar::probe::{Probe, Standing, Step};
+use crate::connect::pulsar::probe::Probe;
 use crate::connect::pulsar::{Address, Client};
+use crate::connect::{clickhouse, s3};
 use crate::error::{Error, Fault, Result};
 use crate::plan::{self, Plan};
 use crate::snapshot::History;
@@ -27,13 +30,19 @@ pub struct Args {
     /// Print the plan, or the problems, as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Try --source step by step, as a run would use it, and say what to do about what fails.
-    #[arg(long, requires = "source")]
+    /// Try --source, --sink and --state step by step, as a run would use them, and say what to do about what fails.
+    #[arg(long)]
     pub connect: bool,
     /// The source to try: pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC.
     #[arg(long, value_name = "PLACE", requires = "connect")]
     pub source: Option<SourcePlace>,
-    /// The state of the pipeline, dir:DIR or s3://BUCKET/PREFIX: how old its newest snapshot is matters to the source.
+    /// The sink to try: clickhouse://HOST:PORT/DATABASE.TABLE. A table beside it is made and removed again.
+    #[arg(long, value_name = "PLACE", requires = "connect")]
+    pub sink: Option<SinkPlace>,
+    /// How rows go there.
+    #[command(flatten)]
+    pub tables: SinkArgs,
+    /// The state of the pipeline, to be tried where it is s3://BUCKET/PREFIX; or dir:DIR: how old its newest snapshot is matters to the source.
     #[arg(long, value_name = "PLACE", requires = "connect")]
     pub state: Option<StatePlace>,
     /// How S3 is reached.
@@ -63,31 +72,48 @@ pub(super) fn check(args: &Args) -> Ended {
 }
 
 fn connect(args: &Args, plan: &Arc<Plan>) -> Ended {
-    let Some(SourcePlace::Pulsar(address)) = &args.source else {
+    let mut steps = Vec::new();
+    if let Some(StatePlace::S3(address)) = &args.state {
+        steps.extend(s3::probe(address, &args.s3.settings()));
+    }
+    // The age of the newest snapshot, which a topic is compared with, is only asked for where the state can be reached.
+    let reached = !is_bad(&steps);
+    if let Some(SourcePlace::Pulsar(address)) = &args.source {
+        steps.extend(of_topic(args, plan, address, reached)?);
+    }
+    if let Some(SinkPlace::ClickHouse(address)) = &args.sink {
+        let config = args.tables.config(address, Arc::new(|| false))?;
+        steps.extend(clickhouse::probe(&config, &plan.layout, wall_clock()())?);
+    }
+    if steps.is_empty() {
         return Err(Error::configuration(
-            "--connect tries a topic: give --source pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC",
+            "--connect tries what is reached over a network: give --source pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC, --sink \
+             clickhouse://HOST:PORT/DATABASE.TABLE or --state s3://BUCKET/PREFIX",
         )
         .into());
-    };
-    let steps = steps(args, plan, address)?;
+    }
     if args.json {
         answer(serde_json::json!({ "steps": steps }))?;
     } else {
         steps.iter().try_for_each(|step| answer(line(step)))?;
     }
-    let bad = steps.iter().any(|step| step.standing == Standing::Bad);
-    Ok(if bad { Error::new(Fault::Outside, "").exit_code() } else { 0 })
+    Ok(if is_bad(&steps) { Error::new(Fault::Outside, "").exit_code() } else { 0 })
 }
 
-fn steps(args: &Args, plan: &Arc<Plan>, address: &Address) -> Result<Vec<Step>> {
+fn is_bad(steps: &[Step]) -> bool {
+    steps.iter().any(|step| step.standing == Standing::Bad)
+}
+
+fn of_topic(args: &Args, plan: &Arc<Plan>, address: &Address, reached: bool) -> Result<Vec<Step>> {
     let security = args.topic.security.security()?;
     let admin = args.admin_url.as_deref().map(|url| Admin::new(url, &security)).transpose()?;
     let (client, readable) = (Client::new(address.clone(), security)?, readable(plan));
+    let state = args.state.as_ref().filter(|_| reached);
     let probe = Probe {
         client,
         subscription: args.topic.subscription.as_deref().unwrap_or(&plan.name),
         admin,
-        snapshot_age: args.state.as_ref().map(|state| age(state, &args.s3, plan)).transpose()?.flatten(),
+        snapshot_age: state.map(|state| age(state, &args.s3, plan)).transpose()?.flatten(),
         check: &*readable,
     };
     probe.run()

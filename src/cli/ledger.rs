@@ -1,7 +1,9 @@
 //! `minuet ledger`: whether everything that was read is in the rows, or accounted for.
 
 use super::place::SinkPlace;
+use super::sink::UserArgs;
 use super::{Ended, answer};
+use crate::connect::clickhouse::TablesLedger;
 use crate::connect::files::FolderLedger;
 use crate::error::Error;
 use crate::ledger::{Range, Report, check};
@@ -12,7 +14,7 @@ use crate::time::{Minute, from_utc, minute_of};
 /// Check the ledger of a sink against its rows; exit code 65 where something does not add up.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The sink: files:DIR.
+    /// The sink: files:DIR, or clickhouse://HOST:8123/DATABASE.TABLE with all its servers.
     #[arg(long, value_name = "PLACE")]
     sink: SinkPlace,
     /// The first minute to look at, in UTC, as in "2026-01-31 12:00"; the lines of partitions go by the minute of their commit.
@@ -24,6 +26,9 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Who reads the tables.
+    #[command(flatten)]
+    user: UserArgs,
 }
 
 fn minute(text: &str) -> Result<Minute, String> {
@@ -37,10 +42,10 @@ pub(super) fn ledger(args: &Args) -> Ended {
     if range.from >= range.to {
         return Err(Error::configuration("--from must be before --to").into());
     }
-    let SinkPlace::Files(dir) = &args.sink else {
-        return Err(Error::configuration("the ledger of a folder is checked: allowed is --sink files:DIR").into());
+    let report = match &args.sink {
+        SinkPlace::Files(dir) => check(&FolderLedger::open(dir)?, range)?,
+        SinkPlace::ClickHouse(address) => check(&TablesLedger::open(address, &args.user.user()?)?, range)?,
     };
-    let report = check(&FolderLedger::open(dir)?, range)?;
     if args.json {
         answer(serde_json::json!(report))?;
     } else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::place::SinkPlace;
 use crate::connect::Secret;
-use crate::connect::clickhouse::{ClickHouseSink, Config, Over, User};
+use crate::connect::clickhouse::{Address, ClickHouseSink, Config, Over, User};
 use crate::connect::files::FileSink;
 use crate::dataflow::edges::Sink;
 use crate::error::{Error, Result};
@@ -22,6 +22,15 @@ pub struct SinkArgs {
     /// Make the tables of --sink that are missing, as minuet ddl prints them.
     #[arg(long)]
     pub create_tables: bool,
+    /// Who we are there.
+    #[command(flatten)]
+    pub user: UserArgs,
+}
+
+/// Who we are for ClickHouse.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "ClickHouse")]
+pub struct UserArgs {
     /// Who we are for ClickHouse.
     #[arg(long, value_name = "NAME", env = "CLICKHOUSE_USER", default_value = "default")]
     pub clickhouse_user: String,
@@ -39,11 +48,21 @@ impl SinkArgs {
             }
             SinkPlace::Files(dir) => Ok(Arc::new(FileSink::new(dir, Arc::clone(&plan.layout)))),
             SinkPlace::ClickHouse(address) => {
-                let user = User { name: self.clickhouse_user.clone(), password: self.password()? };
-                let config = Config { address: address.clone(), user, create_tables: self.create_tables, over };
-                Ok(Arc::new(ClickHouseSink::new(config, &plan.layout)?))
+                Ok(Arc::new(ClickHouseSink::new(self.config(address, over)?, &plan.layout)?))
             }
         }
+    }
+
+    /// The tables at an address, and who we are there.
+    pub(super) fn config(&self, address: &Address, over: Over) -> Result<Config> {
+        Ok(Config { address: address.clone(), user: self.user.user()?, create_tables: self.create_tables, over })
+    }
+}
+
+impl UserArgs {
+    /// The user, with the password.
+    pub(super) fn user(&self) -> Result<User> {
+        Ok(User { name: self.clickhouse_user.clone(), password: self.password()? })
     }
 
     fn password(&self) -> Result<Secret> {

@@ -31,7 +31,8 @@ pub struct S3Args {
 }
 
 impl S3Args {
-    fn settings(&self) -> Settings {
+    /// The same for the client.
+    pub(super) fn settings(&self) -> Settings {
         Settings {
             endpoint: self.s3_endpoint.clone(),
             path_style: self.s3_path_style,

@@ -24,6 +24,7 @@ pub mod memory;
 mod object_name;
 pub mod outlet;
 mod patient;
+pub mod probe;
 pub mod pulsar;
 mod runtime;
 pub mod s3;

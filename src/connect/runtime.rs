@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::GivenUp;
 use crate::error::{Error, Result};
 
 /// How often one that waits looks whether it still has to.
@@ -65,6 +66,32 @@ impl Tasks {
     }
 }
 
+impl Tasks {
+    /// Waits here for what borrows, unless it is given up before. Never called on a thread of a runtime.
+    pub(super) fn wait_here<T>(
+        &self,
+        doing: &str,
+        given_up: &GivenUp,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let over = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if given_up() {
+                    return;
+                }
+            }
+        };
+        self.handle().block_on(async {
+            tokio::select! {
+                biased;
+                answer = work => answer,
+                () = over => Err(Error::outside(doing, "the run is over, so it is not waited for").ambiguous()),
+            }
+        })
+    }
+}
+
 impl Drop for Tasks {
     /// Waits for nothing: a runtime that is dropped inside another one must not.
     fn drop(&mut self) {
@@ -77,6 +104,20 @@ impl Drop for Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_given_up_is_left_and_may_have_happened() {
+        let tasks = Tasks::start("test", 1).unwrap();
+        let over: GivenUp = std::sync::Arc::new(|| true);
+        assert_eq!(tasks.wait_here("adding", &over, async { Ok(1 + 1) }).unwrap(), 2);
+        let left = tasks.wait_here("sleeping", &over, async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(())
+        });
+        let error = left.unwrap_err();
+        assert!(error.to_string().starts_with("sleeping: the run is over"), "{error}");
+        assert_eq!(error.happened, crate::error::Happened::Unknown);
+    }
 
     #[test]
     fn it_can_be_waited_for_and_dropped_inside_of_another() {

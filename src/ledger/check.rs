@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::report::Report;
-use super::{LedgerSource, Range, chain, minutes, rejects};
+use super::{LedgerSource, Range, Repeated, chain, minutes, rejects};
 use crate::error::Result;
 use crate::time::LAST_EPOCH;
 
@@ -15,10 +15,20 @@ pub fn check(source: &dyn LedgerSource, range: Range) -> Result<Report> {
     let sums = chain::check(source, range, &mut report)?;
     minutes::check(source, range, &mut report)?;
     rejects::check(source, range, &sums, &mut report)?;
+    repeated(source, range, &mut report)?;
     if range == Range::ALL {
         totals(&mut report);
     }
     Ok(report)
+}
+
+/// What is stored twice is a fault even where readers of the newest see it once: others add it up twice.
+fn repeated(source: &dyn LedgerSource, range: Range, report: &mut Report) -> Result<()> {
+    for repeated in source.repeated(range)? {
+        let Repeated { what, times, revisions } = repeated?;
+        report.found(what, format!("it is stored {times} times, by runs {revisions}; the newest counts"));
+    }
+    Ok(())
 }
 
 /// Counts the commits that left a line of either kind.

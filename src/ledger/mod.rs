@@ -140,6 +140,17 @@ pub struct Kept {
     pub too_far_ahead: u64,
 }
 
+/// Something that is stored more often than once, where the newest of it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// What.
+    pub what: String,
+    /// How often it is there.
+    pub times: u64,
+    /// The runs that wrote it, as text.
+    pub revisions: String,
+}
+
 /// What comes out of a source, one by one.
 pub type Lines<'a, T> = Box<dyn Iterator<Item = Result<T>> + 'a>;
 
@@ -156,6 +167,11 @@ pub trait LedgerSource {
 
     /// The rejects that are there, ascending by commit; each commit and partition once.
     fn rejects(&self, range: Range) -> Result<Lines<'_, Kept>>;
+
+    /// What is stored more often than once without being read more often: none where each time is read.
+    fn repeated(&self, _range: Range) -> Result<Lines<'_, Repeated>> {
+        Ok(Box::new(std::iter::empty()))
+    }
 }
 
 #[cfg(test)]

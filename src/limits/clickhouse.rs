@@ -51,5 +51,20 @@ pub const CLICKHOUSE_TOKENS_MAX: u32 = 20;
 /// Bytes of a password of ClickHouse.
 pub const CLICKHOUSE_PASSWORD_BYTES_MAX: usize = 4 << 10;
 
+/// Milliseconds for one step of `minuet check --connect`.
+pub const CLICKHOUSE_PROBE_MS: u64 = 15_000;
+
+/// The oldest ClickHouse that understands what is said: year and month.
+pub const CLICKHOUSE_VERSION_MIN: (u32, u32) = (23, 8);
+
+/// Milliseconds until the next piece of an answer that is read as it comes: before the first one the server may have to sort.
+pub const CLICKHOUSE_PIECE_MS: u64 = 600_000;
+
+/// Pieces of such an answer that wait to be taken.
+pub const CLICKHOUSE_PIECES_WAITING: usize = 4;
+
+/// Bytes of a server's memory that a check of the ledger groups and sorts in; beyond, it goes to the server's disk.
+pub const CLICKHOUSE_SORTED_BYTES: u64 = 512 << 20;
+
 const _: () =
     assert!(CLICKHOUSE_DEDUPLICATION_WINDOW >= CLICKHOUSE_DEDUPLICATION_WINDOW_MIN, "tables that are made are taken");

@@ -20,6 +20,15 @@ pub(super) enum Hope {
     None,
 }
 
+/// Whether it was ClickHouse that said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// Its own words.
+    Yes,
+    /// The network's, or those of something else.
+    No,
+}
+
 /// A try that failed.
 #[derive(Clone, Debug)]
 pub(super) struct Failed {
@@ -96,9 +105,24 @@ impl Failed {
         Failed { hope, ambiguous: !surely_not, code, words }
     }
 
+    /// The number of the server's error.
+    pub(super) fn code(&self) -> Option<u32> {
+        self.code
+    }
+
+    /// What to do about it, where that is known.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        self.code.and_then(advice)
+    }
+
+    /// Whether it was ClickHouse that said it.
+    pub(super) fn reached(&self) -> Reached {
+        if self.code.is_some() { Reached::Yes } else { Reached::No }
+    }
+
     /// As the error that ends what was tried.
     pub(super) fn into_error(self, tried: impl std::fmt::Display) -> Error {
-        let advice = self.code.and_then(advice).map_or(String::new(), |advice| format!("; {advice}"));
+        let advice = self.advice().map_or(String::new(), |advice| format!("; {advice}"));
         let fault = if self.hope == Hope::None { Fault::Configuration } else { Fault::Outside };
         let error = Error::new(fault, format!("{tried}: {}{advice}", self.words));
         if self.ambiguous { error.ambiguous() } else { error }

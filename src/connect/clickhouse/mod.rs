@@ -6,24 +6,31 @@
 //!
 //!  sink       checks, makes ready, opens; outlet: a slot's way in, a few inserts at a time
 //!  writer     tokens, doubt, healing: why a block is there once; block, lines: the bytes that are sent
+//!  probe      all that a run needs, tried step by step
+//!  ledger     the tables read back to be checked; answers: what a server answers, line by line, however much it is
 //!  server     one server, asked with patience; breaker: one at a time while it fails; failed: what its errors mean
 //! ```
 //! Every insert is acknowledged by the server before its commit can become the truth. What fails in a way that passes is tried for as
 //! long as the run goes on, with the same bytes and the same token; meanwhile nothing commits, and reading stops at its bound.
 
 pub mod address;
+mod answers;
 mod block;
 mod breaker;
 mod failed;
+mod ledger;
 mod lines;
 mod outlet;
 mod preflight;
+mod probe;
 mod server;
 mod sink;
 pub mod tables;
 mod writer;
 
 pub use address::Address;
+pub use ledger::TablesLedger;
+pub use probe::probe;
 pub use server::User;
 pub use sink::{ClickHouseSink, Config, Encounters, Over};
 pub use tables::{Form, Tables};

@@ -40,7 +40,11 @@ pub(super) struct Look {
 
 /// Asks a server for its tables and compares them.
 pub(super) async fn look(server: &Server, tables: &Tables) -> Result<Look> {
-    let found = found(server, tables).await?;
+    Ok(look_at(tables, &found(server, tables).await?))
+}
+
+/// Compares the tables that were found.
+pub(super) fn look_at(tables: &Tables, found: &BTreeMap<String, Found>) -> Look {
     let mut look = Look::default();
     for table in tables.all() {
         match found.get(&table.name) {
@@ -48,21 +52,26 @@ pub(super) async fn look(server: &Server, tables: &Tables) -> Result<Look> {
             Some(found) => look.problems.extend(compare(tables, table, found)),
         }
     }
-    Ok(look)
+    look
 }
 
 impl Look {
+    /// What mends that tables are missing.
+    pub(super) fn absent<'a>(&'a self, tables: &'a Tables) -> impl Iterator<Item = Problem> + 'a {
+        let (database, table) = (tables.database.as_deref().unwrap_or_default(), &tables.rows.name);
+        self.missing.iter().map(move |name| Problem {
+            what: format!("the table {} is missing", tables.full(name)),
+            mend: format!(
+                "start with --create-tables, or run the statements of: minuet ddl DATAFLOW_DIR --database {database} --table {table}"
+            ),
+        })
+    }
+
     /// The error that shows all of it, if there is anything but tables that are about to be made.
     pub(super) fn verdict(&self, server: &Server, tables: &Tables, creates: bool) -> Result<()> {
         let mut problems = self.problems.clone();
-        for name in self.missing.iter().filter(|_| !creates) {
-            let (database, table) = (tables.database.as_deref().unwrap_or_default(), &tables.rows.name);
-            problems.push(Problem {
-                what: format!("the table {} is missing", tables.full(name)),
-                mend: format!(
-                    "start with --create-tables, or run the statements of: minuet ddl DATAFLOW_DIR --database {database} --table {table}"
-                ),
-            });
+        if !creates {
+            problems.extend(self.absent(tables));
         }
         if problems.is_empty() {
             return Ok(());
@@ -77,7 +86,8 @@ impl Look {
     }
 }
 
-async fn found(server: &Server, tables: &Tables) -> Result<BTreeMap<String, Found>> {
+/// The tables that are there.
+pub(super) async fn found(server: &Server, tables: &Tables) -> Result<BTreeMap<String, Found>> {
     let named: Vec<String> = tables.all().iter().map(|table| format!("'{}'", table.name)).collect();
     let database = tables.database.as_deref().unwrap_or_default();
     let these = format!("database = '{database}' AND {} IN ({})", "{}", named.join(", "));

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use clickhouse::query::BytesCursor;
 use clickhouse::{Client, Compression};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -128,10 +129,10 @@ impl Server {
         }
     }
 
-    async fn ask_once(&self, sql: &str) -> std::result::Result<Vec<Vec<Value>>, Failed> {
-        let query = self.client.query_raw(sql).with_setting("output_format_json_quote_64bit_integers", "0");
+    /// The same without patience: one try.
+    pub(super) async fn ask_once(&self, sql: &str) -> std::result::Result<Vec<Vec<Value>>, Failed> {
         let read = async {
-            let mut cursor = query.fetch_bytes("JSONCompactEachRow")?;
+            let mut cursor = self.lines(sql)?;
             let mut all = Vec::new();
             while let Some(piece) = cursor.next().await? {
                 all.extend_from_slice(&piece);
@@ -146,16 +147,22 @@ impl Server {
             return Err(Failed::odd(format!("its answer has more than {CLICKHOUSE_ANSWER_BYTES_MAX} bytes")));
         }
         let lines = all.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines
-            .map(|line| serde_json::from_slice(line).map_err(|cause| Failed::odd(format!("its answer: {cause}"))))
-            .collect()
+        lines.map(parsed).collect()
     }
 
-    async fn act_once(&self, sql: &str) -> std::result::Result<(), Failed> {
+    /// The answer as it comes: lines of JSON, cut anywhere.
+    pub(super) fn lines(&self, sql: &str) -> clickhouse::error::Result<BytesCursor> {
+        let query = self.client.query_raw(sql).with_setting("output_format_json_quote_64bit_integers", "0");
+        query.fetch_bytes("JSONCompactEachRow")
+    }
+
+    /// The same as [`Server::act`], one try.
+    pub(super) async fn act_once(&self, sql: &str) -> std::result::Result<(), Failed> {
         in_time(CLICKHOUSE_MUTATION_MS, self.client.query_raw(sql).execute()).await
     }
 
-    async fn insert_once(&self, insert: &Insert<'_>) -> std::result::Result<(), Failed> {
+    /// The same as [`Server::insert`], one try.
+    pub(super) async fn insert_once(&self, insert: &Insert<'_>) -> std::result::Result<(), Failed> {
         let columns: Vec<String> = insert.columns.iter().map(|name| quoted(name)).collect();
         let sql = format!("INSERT INTO {} ({}) FORMAT RowBinaryWithNamesAndTypes", insert.table, columns.join(", "));
         let mut sending = self.client.insert_formatted_with(sql);
@@ -173,8 +180,16 @@ impl Server {
     }
 }
 
+/// One line of an answer.
+pub(super) fn parsed(line: &[u8]) -> std::result::Result<Vec<Value>, Failed> {
+    serde_json::from_slice(line).map_err(|cause| {
+        let start: String = String::from_utf8_lossy(line).chars().take(200).collect();
+        Failed::odd(format!("its answer: {cause}, in {start:?}"))
+    })
+}
+
 /// What comes of it within so many milliseconds.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     millis: u64,
     work: impl Future<Output = clickhouse::error::Result<T>>,
 ) -> std::result::Result<T, Failed> {
@@ -194,6 +209,6 @@ pub(super) fn text(line: &[Value], at: usize) -> Result<&str> {
     line.get(at).and_then(Value::as_str).ok_or_else(|| unexpected(line))
 }
 
-fn unexpected(line: &[Value]) -> Error {
+pub(super) fn unexpected(line: &[Value]) -> Error {
     Error::data(format!("an answer of ClickHouse is {}, which is not what was asked for", Value::from(line.to_vec())))
 }

@@ -98,14 +98,21 @@ const LANE: (&str, &str) = ("_lane", "UInt32");
 const BLOCK: (&str, &str) = ("_block", "UInt64");
 const REVISION: (&str, &str) = ("_revision", "UInt64");
 
+/// The columns of rows that are not the plan's.
+pub(super) const BOOKKEEPING: [(&str, &str); 4] = [COMMIT, LANE, BLOCK, REVISION];
+
 impl Tables {
     /// The tables for rows of this layout.
     pub fn new(database: Option<&str>, table: &str, layout: &Layout) -> Self {
         let mut of_rows: Vec<ColumnDefinition> =
             layout.columns().iter().map(|column| (column.name.clone(), clickhouse_type(column))).collect();
-        // The source comes second in every layout.
+        of_rows.extend(columns(&BOOKKEEPING));
+        Tables::of(database, table, of_rows)
+    }
+
+    /// The tables whose rows have these columns, of which there are two at least: the minute's start, and the source.
+    pub(super) fn of(database: Option<&str>, table: &str, of_rows: Vec<ColumnDefinition>) -> Self {
         let key = vec![of_rows[1].0.clone(), of_rows[0].0.clone()];
-        of_rows.extend(columns(&[COMMIT, LANE, BLOCK, REVISION]));
         Tables {
             database: database.map(str::to_owned),
             rows: Table {
@@ -171,11 +178,7 @@ impl Tables {
     }
 
     fn view(&self) -> String {
-        let plans = self
-            .rows
-            .columns
-            .iter()
-            .filter(|(name, _)| ![COMMIT, LANE, BLOCK, REVISION].iter().any(|(own, _)| own == name));
+        let plans = self.rows.columns.iter().filter(|(name, _)| !BOOKKEEPING.iter().any(|(own, _)| own == name));
         let columns: Vec<String> = plans.map(|(name, _)| format!("    {}", quoted(name))).collect();
         format!(
             "-- the rows as readers want them: the newest revision of each; a day that is merged into one part costs nothing more\n\

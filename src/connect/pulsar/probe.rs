@@ -6,44 +6,17 @@ use pulsar::message::proto::base_command::Type;
 use pulsar::message::proto::command_subscribe::{InitialPosition, SubType};
 use pulsar::message::proto::schema::Type as SchemaType;
 use pulsar::message::proto::{self, BaseCommand};
-use serde::Serialize;
 
 use super::admin::{Admin, Retention};
 use super::client::Client;
 use super::connection::Connection;
 use super::failed::{Cause, Failed};
 use super::wire::command;
+use crate::connect::probe::{Found, Step, bad, doubtful, good, step};
 use crate::connect::random_number;
 use crate::error::{Error, Result};
 use crate::limits::PULSAR_PROBED_PARTITIONS_MAX;
 use crate::time::Millis;
-
-/// What came of one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// As it must be.
-    Good,
-    /// It works, and may not for long; or it could not be seen.
-    Doubtful,
-    /// A run would end here.
-    Bad,
-}
-
-/// One step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Step {
-    /// What was tried.
-    pub name: &'static str,
-    /// How long it took, in milliseconds.
-    pub millis: u64,
-    /// What came of it.
-    pub standing: Standing,
-    /// The same in words.
-    pub found: String,
-    /// What to do about it.
-    pub advice: Option<String>,
-}
 
 /// What is to be tried.
 pub struct Probe<'a> {
@@ -57,21 +30,6 @@ pub struct Probe<'a> {
     pub snapshot_age: Option<Millis>,
     /// Whether a schema can be read as the dataflow wants it.
     pub check: &'a dyn Fn(&str) -> std::result::Result<(), String>,
-}
-
-/// The words of a step: what was found, and what to do about it.
-type Found = (Standing, String, Option<String>);
-
-fn good(found: impl Into<String>) -> Found {
-    (Standing::Good, found.into(), None)
-}
-
-fn doubtful(found: impl Into<String>, advice: &str) -> Found {
-    (Standing::Doubtful, found.into(), Some(advice.to_owned()))
-}
-
-fn bad(found: impl Into<String>, advice: &str) -> Found {
-    (Standing::Bad, found.into(), Some(advice.to_owned()))
 }
 
 impl Probe<'_> {
@@ -266,9 +224,4 @@ fn refused(failed: &Failed) -> Found {
         _ => "see the broker's own log",
     };
     bad(failed.to_string(), advice)
-}
-
-fn step(name: &'static str, began: Instant, (standing, found, advice): Found) -> Step {
-    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Step { name, millis, standing, found, advice }
 }

@@ -1,6 +1,5 @@
-//! The client of the SDK with all its bounds, and the threads it runs on.
+//! The client of the SDK with all its bounds.
 
-use std::future::Future;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -14,66 +13,17 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use tokio::runtime::{self, Runtime};
 
 use super::Settings;
 use super::failed::causes;
-use crate::connect::GivenUp;
 use crate::error::{Error, Result};
-use crate::limits::{
-    S3_BYTES_PER_MS, S3_CONNECT_MS, S3_REQUEST_MS, S3_THREADS, S3_TRIES, S3_TRY_AGAIN_MS, S3_TRY_MS, STORE_LOOK_MS,
-};
+use crate::limits::{S3_BYTES_PER_MS, S3_CONNECT_MS, S3_REQUEST_MS, S3_TRIES, S3_TRY_AGAIN_MS, S3_TRY_MS};
 
 /// The region of a server that is not Amazon's and does not care.
 const ANY_REGION: &str = "us-east-1";
 
 const GIVE_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with AWS_PROFILE, or run \
                                 where a web identity or a role is given";
-
-/// The threads that share the connections.
-pub(super) struct Tasks(Option<Runtime>);
-
-impl Tasks {
-    pub(super) fn start() -> Result<Self> {
-        let started = runtime::Builder::new_multi_thread()
-            .worker_threads(S3_THREADS)
-            .thread_name("s3")
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::outside("starting the threads that reach S3", cause))?;
-        Ok(Tasks(Some(started)))
-    }
-
-    /// Waits for an answer, unless it is given up before. Never called on a thread of a runtime.
-    pub(super) fn wait<T>(&self, doing: &str, given_up: &GivenUp, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let runtime = self.0.as_ref().expect("it is taken only when dropped");
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                answer = work => answer,
-                () = until(given_up) => Err(Error::outside(doing, "the run is over, so it is not waited for").ambiguous()),
-            }
-        })
-    }
-}
-
-impl Drop for Tasks {
-    /// Waits for nothing: a request may hang on a dead network.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-async fn until(given_up: &GivenUp) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(STORE_LOOK_MS)).await;
-        if given_up() {
-            return;
-        }
-    }
-}
 
 /// A client with these settings, after its credentials have been found.
 pub(super) async fn connect(settings: &Settings) -> Result<Client> {

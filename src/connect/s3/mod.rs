@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  address   s3://BUCKET/PREFIX          settings  endpoint, region, encryption
-//!  client    credentials, time-outs, tries; a small runtime of its own
+//!  client    credentials, time-outs, tries
 //!  store ─── the contract on it          failed    whose fault an answer is, and what to do about it
-//!  probe     does the server keep a condition? asked when a run begins
+//!  probe     does the server keep a condition? asked when a run begins; and all else, step by step
 //!  policy    the least rights that are needed
 //! ```
 //! Everything rests on one thing: a put with `If-None-Match: *` stores nothing where the name is taken, whoever else puts at the same
@@ -21,5 +21,6 @@ mod store;
 
 pub use address::Address;
 pub use policy::policy;
+pub use probe::probe;
 pub use settings::{Encryption, Settings};
 pub use store::S3Store;

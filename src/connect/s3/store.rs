@@ -11,12 +11,13 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 
-use super::client::{Tasks, connect, time_outs};
+use super::client::{connect, time_outs};
 use super::failed::{Trying, answered, causes, failed, lost};
 use super::{Address, Encryption, Settings};
+use crate::connect::runtime::Tasks;
 use crate::connect::{GivenUp, object_name};
 use crate::error::{Error, Fault, Result};
-use crate::limits::{OBJECT_BYTES_MAX, S3_BYTES_PER_MS, S3_LISTED_MAX, S3_OPEN_MS, S3_TRIES, S3_TRY_MS};
+use crate::limits::{OBJECT_BYTES_MAX, S3_BYTES_PER_MS, S3_LISTED_MAX, S3_OPEN_MS, S3_THREADS, S3_TRIES, S3_TRY_MS};
 use crate::snapshot::Store;
 
 /// A [`Store`] in a bucket of S3. Every request has a few tries and a time-out; who wants more patience than that has
@@ -38,14 +39,14 @@ impl S3Store {
     /// A store at this address, after its credentials have been found; the server is not asked for anything yet. What is waited for
     /// ends early once `given_up` says so.
     pub fn open(address: Address, settings: &Settings, given_up: GivenUp) -> Result<Self> {
-        let tasks = Tasks::start()?;
+        let tasks = Tasks::start("s3", S3_THREADS)?;
         let limit = Duration::from_millis(S3_OPEN_MS);
         let found = async {
             tokio::time::timeout(limit, connect(settings)).await.unwrap_or_else(|_| {
                 Err(Error::outside("getting credentials for S3", format!("not done in {S3_OPEN_MS} ms")))
             })
         };
-        let client = tasks.wait("getting credentials for S3", &given_up, found)?;
+        let client = tasks.wait_here("getting credentials for S3", &given_up, found)?;
         let shared = Shared { client, address, encryption: settings.encryption.clone(), tasks };
         Ok(S3Store { shared: Arc::new(shared), given_up })
     }
@@ -67,7 +68,7 @@ impl S3Store {
     }
 
     fn wait<T>(&self, doing: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.shared.tasks.wait(doing, &self.given_up, work)
+        self.shared.tasks.wait_here(doing, &self.given_up, work)
     }
 
     /// A put of these bytes, encrypted as the settings say.

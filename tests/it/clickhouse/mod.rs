@@ -2,6 +2,7 @@
 
 mod doubt;
 mod faults;
+mod ledger;
 mod rounds;
 mod setup;
 mod tables;

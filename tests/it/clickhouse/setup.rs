@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Pipeline, Undisturbed, demand_rows, scratch};
+use crate::harness::{Ended, Pipeline, Undisturbed, demand_rows, run, scratch};
 use crate::servers::ClickHouse;
 
 /// The tables of one test.
@@ -40,12 +40,28 @@ impl<'a> Base<'a> {
     pub(crate) fn pipeline(&self, calm: &Undisturbed, at: SocketAddr) -> Pipeline {
         let mut pipeline = calm.at(self.place());
         pipeline.sink = Some(self.sink(at));
-        let file = self.place().join("password").display().to_string();
-        pipeline.flags =
-            ["--create-tables", "--clickhouse-user", self.server.user(), "--clickhouse-password-file", &file]
-                .map(str::to_owned)
-                .to_vec();
+        pipeline.flags = ["--create-tables".to_owned()].into_iter().chain(self.who()).collect();
         pipeline
+    }
+
+    /// The flags that say who we are.
+    pub(crate) fn who(&self) -> [String; 4] {
+        let file = self.place().join("password").display().to_string();
+        ["--clickhouse-user", self.server.user(), "--clickhouse-password-file", &file].map(str::to_owned)
+    }
+
+    /// `minuet ledger` on the tables.
+    pub(crate) fn ledger(&self, more: &[&str]) -> Ended {
+        self.ledger_of(&self.sink(self.server.address()), more)
+    }
+
+    /// The same on any sink of the same user.
+    pub(crate) fn ledger_of(&self, sink: &str, more: &[&str]) -> Ended {
+        run(["ledger", "--sink", sink]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(self.who())
+            .chain(more.iter().map(|one| (*one).to_owned())))
     }
 
     /// What a statement answers; `{}` in it is the database.
@@ -83,6 +99,7 @@ impl<'a> Base<'a> {
         let rejects = self.number("SELECT count() FROM {}.rows_rejects");
         let newest = self.number("SELECT count() FROM {}.rows_rejects FINAL");
         assert_eq!(rejects, newest, "{how}: rejects are there twice");
+        self.ledger(&[]).demand(0);
         let minutes = self.query("SELECT sum(rows), sum(counted), sum(events) FROM {}.rows_ledger_minutes");
         let counted = calm.summary["counted"];
         assert_eq!(minutes, format!("{}\t{counted}\t{}", expected.len(), calm.summary["folded"]), "{how}: minutes");

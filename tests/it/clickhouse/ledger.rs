@@ -1,0 +1,148 @@
+//! `minuet ledger` on tables: all adds up after a run; whatever is taken away, doubled or changed is found, and where.
+
+use serde_json::Value;
+
+use super::rounds::calm;
+use super::setup::Base;
+use crate::harness::{Undisturbed, scratch};
+use crate::servers::ClickHouse;
+
+#[test]
+fn the_rows_of_every_dataflow_have_the_hash_that_the_ledger_says() {
+    let (server, place) = (ClickHouse::shared(), scratch());
+    let settings = [("seed", "5"), ("events", "30000"), ("sources", "40"), ("rate", "10"), ("late", "0.02")];
+    for name in ["departures", "orders", "sensors", "sensors-compact"] {
+        let calm = Undisturbed::generate(name, place.path(), &settings);
+        let base = Base::new(server, &format!("ledger_{}", name.replace('-', "_")));
+        base.pipeline(&calm, server.address()).run(2).demand(0);
+        base.query("ALTER TABLE {}.rows ADD COLUMN mine UInt8 DEFAULT 7 AFTER window_start");
+        let report: Value = serde_json::from_str(&base.ledger(&["--json"]).demand(0).stdout).unwrap();
+        assert_eq!(report["rows"], calm.summary["rows"], "{name}");
+        assert_eq!((&report["counters"]["folded"], &report["open"]), (&calm.summary["folded"].into(), &0.into()));
+    }
+}
+
+#[test]
+fn several_servers_are_read_together_and_one_alone_is_not_all() {
+    let (servers, place) = ([ClickHouse::shared(), &ClickHouse::start()], scratch());
+    let calm = calm(place.path());
+    let bases = servers.map(|server| Base::new(server, "sharded"));
+    let mut pipeline = bases[0].pipeline(&calm, servers[0].address());
+    let both = format!("clickhouse://{},{}/sharded.rows", servers[0].address(), servers[1].address());
+    pipeline.sink = Some(both.clone());
+    pipeline.run(2).demand(0);
+    let report: Value = serde_json::from_str(&bases[0].ledger_of(&both, &["--json"]).demand(0).stdout).unwrap();
+    assert_eq!(report["rows"], calm.summary["rows"]);
+    let told = bases[0].ledger(&[]).demand(65).stdout;
+    assert!(told.contains("rows are missing"), "{told}");
+    let one = "(SELECT window_start, event_source_id FROM {}.rows ORDER BY window_start, event_source_id LIMIT 1)";
+    bases[1].query(&format!("DELETE FROM {{}}.rows WHERE (window_start, event_source_id) IN {one}"));
+    let told = bases[0].ledger_of(&both, &[]).demand(65).stdout;
+    assert!(told.contains("1 rows are missing") && told.contains("1 thing does not add up"), "{told}");
+}
+
+/// A finished run whose tables are changed and put right again.
+struct Changed<'a> {
+    base: Base<'a>,
+    /// A row in the middle, as a condition.
+    row: String,
+    /// Where a finding about it must be.
+    minute: String,
+}
+
+impl<'a> Changed<'a> {
+    fn new(base: Base<'a>) -> Self {
+        let middle = base.query(
+            "SELECT window_start, event_source_id, _commit, _lane FROM {}.rows ORDER BY window_start, event_source_id LIMIT 1 OFFSET 700",
+        );
+        let parts: Vec<&str> = middle.split('\t').collect();
+        let row = format!("window_start = '{}' AND event_source_id = '{}'", parts[0], parts[1]);
+        let minute = format!("commit {}, minute {}, lane {}", parts[2], parts[0], parts[3]);
+        Changed { base, row, minute }
+    }
+
+    /// Changes a table; demands that the check finds these words; puts it right.
+    fn found(&self, table: &str, statement: &str, words: &[&str]) {
+        self.base.query(&format!("CREATE TABLE {{}}.kept AS {{}}.{table}"));
+        self.base.query(&format!("INSERT INTO {{}}.kept SELECT * FROM {{}}.{table}"));
+        self.base.query(statement);
+        let told = self.base.ledger(&[]).demand(65).stdout;
+        for word in words {
+            assert!(told.contains(word), "{statement}: {word:?} is not in\n{told}");
+        }
+        self.base.query("SYSTEM START MERGES");
+        self.base.query(&format!("TRUNCATE TABLE {{}}.{table}"));
+        self.base.query(&format!("INSERT INTO {{}}.{table} SELECT * FROM {{}}.kept SETTINGS insert_deduplicate = 0"));
+        self.base.query("DROP TABLE {}.kept SYNC");
+        self.base.ledger(&[]).demand(0);
+    }
+}
+
+#[test]
+fn whatever_is_changed_is_found_and_named() {
+    let (server, place) = (ClickHouse::start(), scratch());
+    let calm = calm(place.path());
+    let base = Base::new(&server, "changed");
+    base.pipeline(&calm, server.address()).run(2).demand(0);
+    let changed = Changed::new(base);
+    let (row, minute) = (&changed.row, changed.minute.as_str());
+    let update = |what: &str| format!("ALTER TABLE {{}}.rows UPDATE {what} WHERE {row} SETTINGS mutations_sync = 2");
+
+    changed.found("rows", &format!("DELETE FROM {{}}.rows WHERE {row}"), &[minute, "1 rows are missing"]);
+    changed.found("rows", &update("count = count + 1"), &[minute, "the counts of its rows come to"]);
+    changed.found("rows", &update("temperature_min = 1.5"), &[minute, "the content of its rows has hash"]);
+    changed.found("rows", &update("temperature_min = NULL"), &[minute, "the content of its rows has hash"]);
+    changed.found("rows", &update("_lane = 99"), &[minute, "1 rows are missing", "lane 99: 1 rows that count"]);
+
+    // What is stored twice is one again after a merge.
+    let source = row.split('\'').nth(3).unwrap();
+    let key = format!("event_source_id {source}, window_start {}", row.split('\'').nth(1).unwrap());
+    changed.base.query("SYSTEM STOP MERGES {}.rows");
+    let again = format!(
+        "INSERT INTO {{}}.rows SELECT * FROM {{}}.rows WHERE {row} SETTINGS insert_deduplication_token = 'another'"
+    );
+    changed.found("rows", &again, &[&key, "stored 2 times, by runs 1", "`changed`.`rows` at http", "1 thing does not"]);
+    changed.base.query("SYSTEM STOP MERGES {}.rows");
+    let newer = format!(
+        "INSERT INTO {{}}.rows SELECT * REPLACE (9 AS _revision, 1.5 AS temperature_min) FROM {{}}.rows WHERE {row}"
+    );
+    changed.found("rows", &newer, &[&key, "stored 2 times, by runs 1,9", minute, "the content of its rows has hash"]);
+
+    let line = changed
+        .base
+        .query("SELECT _commit, partition FROM {}.rows_ledger ORDER BY _commit, partition LIMIT 1 OFFSET 9");
+    let (commit, partition) = line.split_once('\t').unwrap();
+    let place = format!("commit {commit}, {partition}");
+    let line = format!("_commit = {commit} AND partition = '{partition}'");
+    changed.found(
+        "rows_ledger",
+        &format!("DELETE FROM {{}}.rows_ledger WHERE {line}"),
+        &[partition, "a hole: it begins at"],
+    );
+    let read = format!("ALTER TABLE {{}}.rows_ledger UPDATE read = read + 3 WHERE {line} SETTINGS mutations_sync = 2");
+    changed.found("rows_ledger", &read, &[&place, " read, but "]);
+
+    let line = format!("window_start = '{}'", row.split('\'').nth(1).unwrap());
+    let gone = format!("DELETE FROM {{}}.rows_ledger_minutes WHERE {line}");
+    changed.found("rows_ledger_minutes", &gone, &[minute, "have no line in the ledger"]);
+    for (what, words) in [("events", "events were folded"), ("rows", "rows are missing"), ("hash", "has hash")] {
+        let more = format!(
+            "ALTER TABLE {{}}.rows_ledger_minutes UPDATE {what} = {what} + 1 WHERE {line} SETTINGS mutations_sync = 2"
+        );
+        changed.found("rows_ledger_minutes", &more, &[minute, words]);
+    }
+    let gone = format!("DELETE FROM {{}}.rows_rejects WHERE partition = '{partition}'");
+    changed.found("rows_rejects", &gone, &[partition, "rejects are missing"]);
+}
+
+#[test]
+fn what_is_no_sink_is_told_with_what_to_do() {
+    let server = ClickHouse::shared();
+    let base = Base::new(server, "nothing");
+    base.ledger(&[]).demand(78).demand_words(&["nothing.rows", "no such table", "--sink"]);
+    let nobody = format!("clickhouse://127.0.0.1:9/{}.rows", base.name);
+    base.ledger_of(&nobody, &[]).demand(69).demand_words(&["127.0.0.1:9", "looking at the columns"]);
+    base.query("CREATE DATABASE {}");
+    base.query("CREATE TABLE {}.rows (window_start DateTime, a UInt8) ENGINE = MergeTree ORDER BY a");
+    base.ledger(&[]).demand(78).demand_words(&["it has other columns"]);
+}
