@@ -3,5 +3,5 @@
 mod doubt;
 mod faults;
 mod rounds;
-mod setup;
+pub(crate) mod setup;
 mod tables;
