@@ -72,8 +72,8 @@ impl<'a> Base<'a> {
 
     /// The rows of a selection, each as a line of JSON, sorted.
     pub(crate) fn rows_of(&self, selection: &str) -> Vec<String> {
-        let text = self
-            .query(&format!("{selection} FORMAT JSONEachRow SETTINGS output_format_json_quote_64bit_integers = 0"));
+        let text =
+            self.query(&format!("{selection} FORMAT JSONEachRow SETTINGS output_format_json_quote_64bit_integers = 0"));
         let mut rows: Vec<String> = text.lines().map(plain).collect();
         rows.sort();
         rows

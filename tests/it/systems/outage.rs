@@ -136,7 +136,12 @@ fn memory_is_bounded_while_clickhouse_and_then_s3_are_away() {
         resident(&running)
     });
     running.signal("TERM");
-    running.end().demand(143).demand_words(&["trying again", "answers again", "the store is away", "the store is back"]);
+    running.end().demand(143).demand_words(&[
+        "trying again",
+        "answers again",
+        "the store is away",
+        "the store is back",
+    ]);
     println!("{} MiB resident at most, {} MiB allowed, {} MiB sent", most >> 20, allowed() >> 20, bytes >> 20);
     assert!(most <= allowed(), "{most} bytes were resident, {} are allowed", allowed());
     stage.demand(Shape::new(2, 1), &input.expected(ENTRY), "both were away");

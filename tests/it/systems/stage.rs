@@ -2,6 +2,7 @@
 
 use tempfile::TempDir;
 
+use super::balance::TABLES;
 use crate::clickhouse::setup::Base;
 use crate::harness::{Cluster, Shape, demand_rows, scratch};
 use crate::oracle::Expected;
@@ -57,7 +58,7 @@ impl Own {
 /// Events of sensors in eight partitions, with everything that makes rejects.
 pub(super) fn troubled(seed: &str) -> Input {
     let trouble = [("out-of-order", "0.2"), ("late", "0.02"), ("malformed", "0.002")];
-    let own = [("seed", seed), ("events", "160000"), ("sources", "400"), ("rate", "80"), ("partitions", "8")];
+    let own = [("seed", seed), ("events", "100000"), ("sources", "400"), ("rate", "50"), ("partitions", "8")];
     Input::generate("sensors", &[&trouble[..], &own].concat())
 }
 
@@ -101,6 +102,7 @@ impl<'a> Stage<'a> {
         self.hasty.settles(cluster, expected, how);
         self.base.demand_of(&expected.rows, &expected.summary, how);
         self.demand_balance(how);
+        self.demand_once(&TABLES, how);
         demand_rows(&self.rows_final(), &self.base.rows(), &format!("{how}: FINAL and the view"));
     }
 
