@@ -32,7 +32,7 @@ const SOURCES: usize = 200;
 const STEP_MS: usize = 3_600;
 
 /// Bytes of an event's text that no column uses.
-const TEXT_BYTES: usize = 4_096;
+const TEXT_BYTES: usize = 6_144;
 
 /// Resident bytes of a run of nothing: a debug build's pages, the stacks and heaps of its threads, the clients of three services.
 const BASE_BYTES: u64 = 96 << 20;
@@ -58,7 +58,7 @@ fn heavy() -> Input {
     let place = scratch();
     let folder = place.path().join("sensors");
     fs::create_dir(&folder).unwrap();
-    let schema = r#"{"type": "record", "name": "Event", "fields": [{"name": "key", "type": "long"},
+    let schema = r#"{"type": "record", "name": "Event", "fields": [{"name": "key", "type": "string"},
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "value", "type": "double"},
         {"name": "text", "type": "string"}]}"#;
     fs::write(folder.join("schema.avsc"), schema).unwrap();
@@ -72,17 +72,18 @@ fn heavy() -> Input {
 
 /// Writes the events of a partition.
 fn write(partition: usize, file: &Path) {
+    let letters: Vec<u8> = (b'a'..=b'z').cycle().take(TEXT_BYTES + 26).collect();
     let mut out = std::io::BufWriter::new(fs::File::create(file).unwrap());
     for number in 0..EVENTS / PARTITIONS {
         let mut event = Vec::new();
+        let source = format!("s-{}", (number * PARTITIONS + partition) % SOURCES);
+        zigzag(source.len(), &mut event);
+        event.extend(source.bytes());
         // 2026-01-01
-        let at = 1_767_225_600_000 + number * STEP_MS;
-        for whole in [(number * PARTITIONS + partition) % SOURCES, at] {
-            zigzag(whole, &mut event);
-        }
+        zigzag(1_767_225_600_000 + number * STEP_MS, &mut event);
         event.extend((number as f64 / 4.0).to_le_bytes());
         zigzag(TEXT_BYTES, &mut event);
-        event.extend((0..TEXT_BYTES).map(|place| b'a' + (place * number % 23) as u8));
+        event.extend(&letters[number % 26..][..TEXT_BYTES]);
         out.write_all(&(event.len() as u32).to_le_bytes()).unwrap();
         out.write_all(&event).unwrap();
     }
