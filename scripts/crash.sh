@@ -6,11 +6,14 @@
 #   scripts/crash.sh --rounds 5000               so many kills
 #   scripts/crash.sh --rounds 300 --seed 7       with dice thrown from 7: the same blows, as far as the machine keeps time
 #   scripts/crash.sh --pulsar --rounds 300       on a real broker, which is struck as well, with six blows to a pipeline
+#   scripts/crash.sh --systems --rounds 300      from a real broker into ClickHouse with state in S3, each of which is struck as well, with
+#                                                eight blows to a pipeline
 set -eu
 cd "$(dirname "$0")/.."
 
 rounds=100
 pulsar=
+systems=
 while [ $# -gt 0 ]; do
     case "$1" in
         --rounds | --seed)
@@ -22,12 +25,16 @@ while [ $# -gt 0 ]; do
             shift 2
             ;;
         --pulsar) pulsar=yes; shift ;;
-        -h | --help) sed -n '2,8{s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
-        *) echo "crash.sh: '$1' is not known; allowed are --rounds N, --seed N and --pulsar" >&2; exit 2 ;;
+        --systems) systems=yes; shift ;;
+        -h | --help) sed -n '2,10{s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
+        *) echo "crash.sh: '$1' is not known; allowed are --rounds N, --seed N, --pulsar and --systems" >&2; exit 2 ;;
     esac
 done
 
 if [ -n "$pulsar" ]; then
     MINUET_PULSAR_LIVES=$(((rounds + 5) / 6)) exec cargo test --locked --test it pulsar::rounds:: -- --nocapture
+fi
+if [ -n "$systems" ]; then
+    MINUET_SYSTEMS_LIVES=$(((rounds + 7) / 8)) exec cargo test --locked --test it systems::rounds:: -- --nocapture
 fi
 MINUET_CRASH_KILLS=$rounds exec cargo test --locked --test it crash::killed_at_random_moments -- --exact --nocapture

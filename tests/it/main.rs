@@ -23,4 +23,5 @@ mod s3;
 mod servers;
 mod shapes;
 mod store;
+mod systems;
 mod traps;

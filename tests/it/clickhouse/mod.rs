@@ -4,5 +4,5 @@ mod doubt;
 mod faults;
 mod ledger;
 mod rounds;
-mod setup;
+pub(crate) mod setup;
 mod tables;

@@ -1,5 +1,6 @@
 //! A database of a server for one test, and what is in it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -38,7 +39,12 @@ impl<'a> Base<'a> {
 
     /// The pipeline with its rows in here.
     pub(crate) fn pipeline(&self, calm: &Undisturbed, at: SocketAddr) -> Pipeline {
-        let mut pipeline = calm.at(self.place());
+        self.pipeline_of(&calm.dataflow, &calm.source, at)
+    }
+
+    /// The pipeline of a dataflow's folder over a source, with its rows in here.
+    pub(crate) fn pipeline_of(&self, dataflow: &Path, source: &str, at: SocketAddr) -> Pipeline {
+        let mut pipeline = Pipeline::new(dataflow, source, self.place());
         pipeline.sink = Some(self.sink(at));
         pipeline.flags = ["--create-tables".to_owned()].into_iter().chain(self.who()).collect();
         pipeline
@@ -77,9 +83,13 @@ impl<'a> Base<'a> {
 
     /// The rows as readers see them, each as a line of JSON.
     pub(crate) fn rows(&self) -> Vec<String> {
-        let text = self.query(
-            "SELECT * FROM {}.rows_newest FORMAT JSONEachRow SETTINGS output_format_json_quote_64bit_integers = 0",
-        );
+        self.rows_of("SELECT * FROM {}.rows_newest")
+    }
+
+    /// The rows of a selection, each as a line of JSON, sorted.
+    pub(crate) fn rows_of(&self, selection: &str) -> Vec<String> {
+        let text =
+            self.query(&format!("{selection} FORMAT JSONEachRow SETTINGS output_format_json_quote_64bit_integers = 0"));
         let mut rows: Vec<String> = text.lines().map(plain).collect();
         rows.sort();
         rows
@@ -87,22 +97,27 @@ impl<'a> Base<'a> {
 
     /// Demands these rows, each there once, whether one asks for the newest or for all; and ledger lines that add up to them.
     pub(crate) fn demand(&self, calm: &Undisturbed, how: &str) {
-        let mut expected: Vec<String> = calm.rows.iter().map(|line| plain(line)).collect();
+        self.demand_of(&calm.rows, &calm.summary, how);
+    }
+
+    /// The same of these rows and this summary.
+    pub(crate) fn demand_of(&self, rows: &[String], summary: &BTreeMap<String, u64>, how: &str) {
+        let mut expected: Vec<String> = rows.iter().map(|line| plain(line)).collect();
         expected.sort();
         demand_rows(&self.rows(), &expected, how);
         let (all, newest) = (self.number("SELECT count() FROM {}.rows"), expected.len() as u64);
         assert_eq!(all, newest, "{how}: rows are there twice, which only readers of the newest do not see");
         for (name, column) in [("read", "read"), ("folded", "folded"), ("late", "late"), ("malformed", "malformed")] {
             let found = self.number(&format!("SELECT sum({column}) FROM {{}}.rows_ledger"));
-            assert_eq!(found, calm.summary[name], "{how}: {name} in the ledger");
+            assert_eq!(found, summary[name], "{how}: {name} in the ledger");
         }
         let rejects = self.number("SELECT count() FROM {}.rows_rejects");
         let newest = self.number("SELECT count() FROM {}.rows_rejects FINAL");
         assert_eq!(rejects, newest, "{how}: rejects are there twice");
         self.ledger(&[]).demand(0);
         let minutes = self.query("SELECT sum(rows), sum(counted), sum(events) FROM {}.rows_ledger_minutes");
-        let counted = calm.summary["counted"];
-        assert_eq!(minutes, format!("{}\t{counted}\t{}", expected.len(), calm.summary["folded"]), "{how}: minutes");
+        let counted = summary["counted"];
+        assert_eq!(minutes, format!("{}\t{counted}\t{}", expected.len(), summary["folded"]), "{how}: minutes");
     }
 }
 

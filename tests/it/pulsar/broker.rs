@@ -9,11 +9,11 @@ use crate::servers::{self, Leash, place};
 
 /// How a broker of one's own differs from the shared one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Settings<'a> {
+pub(crate) struct Settings<'a> {
     /// More lines of configuration.
-    pub(super) lines: &'a [&'a str],
+    pub(crate) lines: &'a [&'a str],
     /// TLS on a port of its own, and tokens on all ports.
-    pub(super) secure: bool,
+    pub(crate) secure: bool,
 }
 
 /// The ports of a broker; it keeps them when it is started again.
@@ -25,7 +25,7 @@ struct Ports {
 }
 
 /// A running broker.
-pub(super) struct Broker {
+pub(crate) struct Broker {
     ports: Ports,
     place: PathBuf,
     lines: String,
@@ -34,7 +34,7 @@ pub(super) struct Broker {
 
 impl Broker {
     /// The one that all tests of this program may use, but not stop. It is started by the first that asks.
-    pub(super) fn shared() -> &'static Broker {
+    pub(crate) fn shared() -> &'static Broker {
         static SHARED: OnceLock<Broker> = OnceLock::new();
         // Small ledgers: every longer test sees them roll over.
         let lines = &["managedLedgerMaxEntriesPerLedger=500", "managedLedgerMinLedgerRolloverTimeMinutes=0"];
@@ -42,7 +42,7 @@ impl Broker {
     }
 
     /// Another one, for the test that starts it; seven seconds on a quiet machine.
-    pub(super) fn start(settings: Settings<'_>) -> Self {
+    pub(crate) fn start(settings: Settings<'_>) -> Self {
         let ports = Ports { plain: free_port(), web: free_port(), tls: settings.secure.then(free_port) };
         let place = place("pulsar", ports.plain);
         let lines = settings.lines.join("\n");
@@ -51,48 +51,48 @@ impl Broker {
     }
 
     /// SIGKILL: cursors may fall back by a minute.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.leash.kill();
     }
 
     /// SIGTERM: cursors are written.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.leash.stop();
     }
 
     /// Starts a killed or stopped one again, with its data and ports.
-    pub(super) fn start_again(&self) {
+    pub(crate) fn start_again(&self) {
         self.leash.start_again();
     }
 
     /// Where its protocol is spoken, without TLS.
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.ports.plain
     }
 
     /// Where its protocol is spoken within TLS.
-    pub(super) fn tls_port(&self) -> u16 {
+    pub(crate) fn tls_port(&self) -> u16 {
         self.ports.tls.expect("only a secure broker has it")
     }
 
     /// Where its administration listens.
-    pub(super) fn web_port(&self) -> u16 {
+    pub(crate) fn web_port(&self) -> u16 {
         self.ports.web
     }
 
     /// A file of a secure broker: `ca.pem`, `admin.jwt`, `stranger.jwt`.
-    pub(super) fn secret(&self, name: &str) -> PathBuf {
+    pub(crate) fn secret(&self, name: &str) -> PathBuf {
         self.place.join("pulsar/tls").join(name)
     }
 
     /// The token of the role that may do everything, where there are roles.
-    pub(super) fn token(&self) -> Option<String> {
+    pub(crate) fn token(&self) -> Option<String> {
         let read = |_| std::fs::read_to_string(self.secret("admin.jwt")).expect("a secure broker has tokens");
         self.ports.tls.map(read)
     }
 
     /// Pulsar's own load tool (Java) against this broker: `produce` or `consume` and its arguments.
-    pub(super) fn perf(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn perf(&self, arguments: &[&str]) -> Command {
         let mut command = script(self.ports, &self.place, &self.lines);
         command.arg("perf").args(arguments);
         command

@@ -18,26 +18,26 @@ const GLANCE: Duration = Duration::from_millis(100);
 const STOPPED: i32 = 143;
 
 /// `minuet run` on a topic.
-pub(super) struct Follower {
-    pub(super) pipeline: Pipeline,
+pub(crate) struct Follower {
+    pub(crate) pipeline: Pipeline,
 }
 
 impl Follower {
     /// A pipeline of a dataflow's folder that reads a topic from its first message on and writes below `place`.
-    pub(super) fn new(dataflow: &Path, topic: &Topic<'_>, place: &Path) -> Self {
+    pub(crate) fn new(dataflow: &Path, topic: &Topic<'_>, place: &Path) -> Self {
         let mut pipeline = Pipeline::new(dataflow, topic.url(), place);
         pipeline.flags = ["--start", "earliest"].map(str::to_owned).to_vec();
         Follower { pipeline }
     }
 
     /// The same with more flags.
-    pub(super) fn with(mut self, flags: &[&str]) -> Self {
+    pub(crate) fn with(mut self, flags: &[&str]) -> Self {
         self.pipeline.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
         self
     }
 
     /// Starts it.
-    pub(super) fn start(&self, shape: Shape) -> Cluster {
+    pub(crate) fn start(&self, shape: Shape) -> Cluster {
         Cluster::start(&self.pipeline, shape)
     }
 
@@ -47,7 +47,7 @@ impl Follower {
     }
 
     /// Waits until a started one has committed once more.
-    pub(super) fn commits(&self, cluster: &mut Cluster) {
+    pub(crate) fn commits(&self, cluster: &mut Cluster) {
         let before = self.commit();
         cluster.process(0).until("a commit", || self.commit() != before);
     }
@@ -64,13 +64,19 @@ impl Follower {
     }
 
     /// Whether a commit covers so many messages, all in rows. Rows are there before their commit is.
-    pub(super) fn has_committed(&self, read: u64) -> bool {
+    pub(crate) fn has_committed(&self, read: u64) -> bool {
         let counts = self.counts();
         counts.get("read") == Some(&read) && counts.get("counted") == counts.get("folded")
     }
 
     /// Waits until a started one has written and committed what it must, stops it, and demands that it wrote nothing else.
-    pub(super) fn comes_to(&self, mut cluster: Cluster, expected: &Expected, how: &str) {
+    pub(crate) fn comes_to(&self, cluster: Cluster, expected: &Expected, how: &str) {
+        self.settles(cluster, expected, how);
+        demand_rows(&self.pipeline.rows(), &expected.rows, how);
+    }
+
+    /// The same but for the rows, which may be anywhere.
+    pub(crate) fn settles(&self, mut cluster: Cluster, expected: &Expected, how: &str) {
         let end = Instant::now() + DEADLINE;
         while !self.has_committed(expected.summary["read"]) && Instant::now() < end {
             if cluster.running().len() < cluster.shape.processes {
@@ -80,7 +86,6 @@ impl Follower {
             thread::sleep(GLANCE);
         }
         self.stop(cluster);
-        demand_rows(&self.pipeline.rows(), &expected.rows, how);
         let mut counts = expected.summary.clone();
         // Those of a topic's silences depend on the clock.
         counts.remove("idle_decisions");
@@ -88,12 +93,12 @@ impl Follower {
     }
 
     /// Runs it until it has written what it must.
-    pub(super) fn demand(&self, shape: Shape, expected: &Expected, how: &str) {
+    pub(crate) fn demand(&self, shape: Shape, expected: &Expected, how: &str) {
         self.comes_to(self.start(shape), expected, &format!("{how}, {shape}"));
     }
 
     /// Asks the first process to stop, which ends them all; gives how many messages the commits cover.
-    pub(super) fn stop(&self, mut cluster: Cluster) -> u64 {
+    pub(crate) fn stop(&self, mut cluster: Cluster) -> u64 {
         cluster.process(0).signal("TERM");
         let told = cluster.end().swap_remove(0).demand(STOPPED).whole_summary();
         let counts = self.counts();

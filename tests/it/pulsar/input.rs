@@ -13,18 +13,18 @@ use crate::harness::{dataflow, files, generate, project, scratch};
 use crate::oracle::{self, Expected};
 
 /// Events and the files that the oracle reads them from.
-pub(super) struct Input {
+pub(crate) struct Input {
     /// Removed with this.
     _place: TempDir,
     dataflow: PathBuf,
     files: Vec<PathBuf>,
     /// The payloads of each partition.
-    pub(super) logs: Vec<Vec<Vec<u8>>>,
+    pub(crate) logs: Vec<Vec<Vec<u8>>>,
 }
 
 impl Input {
     /// What `minuet gen` makes.
-    pub(super) fn generate(name: &str, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn generate(name: &str, settings: &[(&str, &str)]) -> Self {
         let place = scratch();
         let folder = place.path().join("in");
         generate(&dataflow(name), &folder, settings);
@@ -33,25 +33,31 @@ impl Input {
         Input { dataflow: hasty(name, place.path()), _place: place, files, logs }
     }
 
+    /// Capture files that somebody else has made, one for each partition, for a dataflow.
+    pub(crate) fn of(place: TempDir, dataflow: PathBuf, files: Vec<PathBuf>) -> Self {
+        let logs = files.iter().map(|file| captured(file)).collect();
+        Input { _place: place, dataflow, files, logs }
+    }
+
     /// 200,000 events of sensors in seven partitions, or in as many as one wants: a backlog that takes seconds.
-    pub(super) fn backlog(partitions: &str) -> Self {
+    pub(crate) fn backlog(partitions: &str) -> Self {
         let settings =
             [("seed", "16"), ("events", "200000"), ("sources", "400"), ("rate", "100"), ("partitions", partitions)];
         Input::generate("sensors", &settings)
     }
 
     /// The folder of the dataflow: the shipped one, but for how long a silence takes to count.
-    pub(super) fn dataflow(&self) -> &Path {
+    pub(crate) fn dataflow(&self) -> &Path {
         &self.dataflow
     }
 
     /// What must come of it in entries of so many messages.
-    pub(super) fn expected(&self, entry: usize) -> Expected {
+    pub(crate) fn expected(&self, entry: usize) -> Expected {
         oracle::expected_in(&self.dataflow, &self.files, entry)
     }
 
     /// Sends all in entries of so many messages, each partition in a manner of its own as far as there are different ones.
-    pub(super) fn send(&self, topic: &Topic<'_>, entry: usize, manners: &[Manner]) {
+    pub(crate) fn send(&self, topic: &Topic<'_>, entry: usize, manners: &[Manner]) {
         for (number, (log, payloads)) in topic.logs().iter().zip(&self.logs).enumerate() {
             let mut sender = Sender::open(topic.broker, log);
             payloads.chunks(entry).for_each(|entry| sender.send(entry, &manners[number % manners.len()]));
@@ -74,13 +80,18 @@ fn captured(file: &Path) -> Vec<Vec<u8>> {
 }
 
 /// A copy of a shipped dataflow in which a partition is quiet after a second.
-pub(super) fn hasty(name: &str, place: &Path) -> PathBuf {
+pub(crate) fn hasty(name: &str, place: &Path) -> PathBuf {
     copied(name, place, "1s")
 }
 
 /// The same after another time.
-pub(super) fn copied(name: &str, place: &Path, idle_after: &str) -> PathBuf {
-    let (from, to) = (dataflow(name), place.join(name));
+pub(crate) fn copied(name: &str, place: &Path, idle_after: &str) -> PathBuf {
+    copied_from(&dataflow(name), place, idle_after)
+}
+
+/// A copy of any dataflow in which a partition is quiet after so long.
+pub(crate) fn copied_from(from: &Path, place: &Path, idle_after: &str) -> PathBuf {
+    let to = place.join(from.file_name().expect("a dataflow's folder has a name"));
     fs::create_dir(&to).unwrap();
     fs::copy(from.join("schema.avsc"), to.join("schema.avsc")).unwrap();
     let text = fs::read_to_string(from.join("dataflow.toml")).unwrap();
@@ -92,7 +103,7 @@ pub(super) fn copied(name: &str, place: &Path, idle_after: &str) -> PathBuf {
 }
 
 /// The real departures: an entry for each block of each file, so that the rows are those that the oracle reads from the files.
-pub(super) fn send_departures(topic: &Topic<'_>) -> Expected {
+pub(crate) fn send_departures(topic: &Topic<'_>) -> Expected {
     let dataflow = dataflow("departures");
     let parts = files(&project().join("tests/data/flights"), &[".avro"]);
     for (log, file) in topic.logs().iter().zip(&parts) {

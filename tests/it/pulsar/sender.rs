@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the messages of an entry lie in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// A batch, be it of one, as the Rust client writes it.
     Batch,
     /// One message, alone, as the Java client writes a batch of one.
@@ -32,11 +32,11 @@ pub(super) enum Framing {
 
 /// How entries are written.
 #[derive(Clone, Debug)]
-pub(super) struct Manner {
-    pub(super) framing: Framing,
-    pub(super) codec: CompressionType,
+pub(crate) struct Manner {
+    pub(crate) framing: Framing,
+    pub(crate) codec: CompressionType,
     /// The schema's version at the broker, where one is named.
-    pub(super) schema_version: Option<u64>,
+    pub(crate) schema_version: Option<u64>,
 }
 
 impl Default for Manner {
@@ -47,7 +47,7 @@ impl Default for Manner {
 
 impl Manner {
     /// One for each codec.
-    pub(super) fn every_codec(framing: Framing) -> Vec<Self> {
+    pub(crate) fn every_codec(framing: Framing) -> Vec<Self> {
         let of = |codec| Manner { framing, codec, schema_version: None };
         use CompressionType::{Lz4, None as Plain, Snappy, Zlib, Zstd};
         [Plain, Lz4, Zlib, Zstd, Snappy].map(of).to_vec()
@@ -55,7 +55,7 @@ impl Manner {
 }
 
 /// A producer on one partition.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     socket: TcpStream,
     sent: u64,
     positions: Vec<(u64, u64)>,
@@ -63,7 +63,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Connects; `log` is the name of a partition, or of an unpartitioned topic.
-    pub(super) fn open(broker: &Broker, log: &str) -> Self {
+    pub(crate) fn open(broker: &Broker, log: &str) -> Self {
         let socket = TcpStream::connect(("127.0.0.1", broker.port())).expect("the broker listens");
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
@@ -94,7 +94,7 @@ impl Sender {
     }
 
     /// Sends one entry.
-    pub(super) fn send<P: AsRef<[u8]>>(&mut self, payloads: &[P], manner: &Manner) {
+    pub(crate) fn send<P: AsRef<[u8]>>(&mut self, payloads: &[P], manner: &Manner) {
         while self.sent - self.positions.len() as u64 >= WINDOW {
             self.receipt();
         }
@@ -117,7 +117,7 @@ impl Sender {
     }
 
     /// Sends an entry of any metadata and body.
-    pub(super) fn send_raw(&mut self, metadata: &MessageMetadata, body: &[u8], count: i32) {
+    pub(crate) fn send_raw(&mut self, metadata: &MessageMetadata, body: &[u8], count: i32) {
         let send = CommandSend {
             producer_id: 1,
             sequence_id: self.sent,
@@ -138,7 +138,7 @@ impl Sender {
     }
 
     /// Waits until all is acknowledged; gives the position (ledger, entry) of each entry.
-    pub(super) fn finish(mut self) -> Vec<(u64, u64)> {
+    pub(crate) fn finish(mut self) -> Vec<(u64, u64)> {
         while self.sent > self.positions.len() as u64 {
             self.receipt();
         }

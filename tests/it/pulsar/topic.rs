@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::broker::Broker;
 
 /// A topic on a broker.
-pub(super) struct Topic<'a> {
-    pub(super) broker: &'a Broker,
+pub(crate) struct Topic<'a> {
+    pub(crate) broker: &'a Broker,
     /// `it/NAME/events`.
     name: String,
     /// 0: not partitioned.
@@ -17,7 +17,7 @@ pub(super) struct Topic<'a> {
 
 impl<'a> Topic<'a> {
     /// Makes one of so many partitions, or one that is not partitioned (0). The name must be the test's own.
-    pub(super) fn make(broker: &'a Broker, name: &str, partitions: usize) -> Self {
+    pub(crate) fn make(broker: &'a Broker, name: &str, partitions: usize) -> Self {
         // The broker answers two who make the same tenant at once with an internal error.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -33,7 +33,7 @@ impl<'a> Topic<'a> {
     }
 
     /// The name of each partition, in order; of an unpartitioned topic its own.
-    pub(super) fn logs(&self) -> Vec<String> {
+    pub(crate) fn logs(&self) -> Vec<String> {
         match self.partitions {
             0 => vec![format!("persistent://{}", self.name)],
             count => (0..count).map(|number| format!("persistent://{}-partition-{number}", self.name)).collect(),
@@ -41,55 +41,55 @@ impl<'a> Topic<'a> {
     }
 
     /// The whole topic's name.
-    pub(super) fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         format!("persistent://{}", self.name)
     }
 
     /// Where minuet reads it.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("pulsar://127.0.0.1:{}/{}", self.broker.port(), self.name)
     }
 
     /// The same within TLS.
-    pub(super) fn tls_url(&self) -> String {
+    pub(crate) fn tls_url(&self) -> String {
         format!("pulsar+ssl://localhost:{}/{}", self.broker.tls_port(), self.name)
     }
 
     /// More partitions.
-    pub(super) fn grow(&mut self, partitions: usize) {
+    pub(crate) fn grow(&mut self, partitions: usize) {
         self.broker.admin("POST", &self.path("/partitions"), Some(&json!(partitions)));
         self.partitions = partitions;
     }
 
     /// A durable cursor at the first message. Without any cursor, full ledgers go at once.
-    pub(super) fn subscribe(&self, subscription: &str) {
+    pub(crate) fn subscribe(&self, subscription: &str) {
         let earliest = json!({ "ledgerId": -1, "entryId": -1, "partitionIndex": -1 });
         self.broker.admin("PUT", &self.path(&format!("/subscription/{subscription}")), Some(&earliest));
     }
 
     /// Removes a cursor, whoever is connected to it.
-    pub(super) fn unsubscribe(&self, subscription: &str) {
+    pub(crate) fn unsubscribe(&self, subscription: &str) {
         self.broker.admin("DELETE", &self.path(&format!("/subscription/{subscription}?force=true")), None);
     }
 
     /// Lets the broker close the topic and open it again: consumers are sent away, a new ledger begins.
-    pub(super) fn unload(&self) {
+    pub(crate) fn unload(&self) {
         self.broker.admin("PUT", &self.path("/unload"), None);
     }
 
     /// Drops the full ledgers of a partition that no cursor needs and retention does not keep.
-    pub(super) fn trim(&self, partition: usize) {
+    pub(crate) fn trim(&self, partition: usize) {
         self.broker.admin("POST", &format!("{}/trim", self.log_path(partition)), None);
     }
 
     /// Moves a cursor of a partition to its end: what an operator does who wants to be rid of a backlog.
-    pub(super) fn skip_all(&self, partition: usize, subscription: &str) {
+    pub(crate) fn skip_all(&self, partition: usize, subscription: &str) {
         let path = format!("{}/subscription/{subscription}/skip_all", self.log_path(partition));
         self.broker.admin("POST", &path, None);
     }
 
     /// How long and how much is kept that all cursors have passed.
-    pub(super) fn retain(&self, minutes: i64, megabytes: i64) {
+    pub(crate) fn retain(&self, minutes: i64, megabytes: i64) {
         let namespace = self.name.rsplit_once('/').expect("a topic lies in a namespace").0;
         let kept = json!({ "retentionTimeInMinutes": minutes, "retentionSizeInMB": megabytes });
         self.broker.admin("POST", &format!("namespaces/{namespace}/retention"), Some(&kept));
@@ -107,7 +107,7 @@ impl<'a> Topic<'a> {
     }
 
     /// Entries that a cursor of a partition has not passed.
-    pub(super) fn backlog(&self, partition: usize, subscription: &str) -> u64 {
+    pub(crate) fn backlog(&self, partition: usize, subscription: &str) -> u64 {
         let backlog = &self.stats(partition)["subscriptions"][subscription]["msgBacklog"];
         backlog.as_u64().expect("a subscription has a backlog")
     }
@@ -118,19 +118,19 @@ impl<'a> Topic<'a> {
     }
 
     /// Messages that a partition was sent since the broker loaded it.
-    pub(super) fn received(&self, partition: usize) -> u64 {
+    pub(crate) fn received(&self, partition: usize) -> u64 {
         self.stats(partition)["msgInCounter"].as_u64().expect("a partition counts")
     }
 
     /// The last position (ledger, entry) that a cursor of a partition has passed; the entry is -1 before the first.
-    pub(super) fn mark_delete(&self, partition: usize, subscription: &str) -> (i64, i64) {
+    pub(crate) fn mark_delete(&self, partition: usize, subscription: &str) -> (i64, i64) {
         let cursor = &self.internal(partition)["cursors"][subscription]["markDeletePosition"];
         let (ledger, entry) = cursor.as_str().and_then(|text| text.split_once(':')).expect("a cursor has a position");
         (ledger.parse().unwrap(), entry.parse().unwrap())
     }
 
     /// The ledgers of a partition, oldest first.
-    pub(super) fn ledgers(&self, partition: usize) -> Vec<i64> {
+    pub(crate) fn ledgers(&self, partition: usize) -> Vec<i64> {
         let internal = self.internal(partition);
         let ledgers = internal["ledgers"].as_array().expect("a topic has ledgers");
         ledgers.iter().map(|ledger| ledger["ledgerId"].as_i64().expect("ledgers are numbered")).collect()

@@ -33,12 +33,12 @@ pub(super) fn told(endpoint: &str, key: &str, secret: &str) -> Vec<(String, Stri
 }
 
 /// What a run is told of this server.
-pub(super) fn told_of(server: &S3) -> Vec<(String, String)> {
+pub(crate) fn told_of(server: &S3) -> Vec<(String, String)> {
     told(&server.endpoint(), server.key(), server.secret())
 }
 
 /// Where the server has its objects, as files: what is stored is seen there even while it is away.
-fn objects(server: &S3) -> PathBuf {
+pub(crate) fn objects(server: &S3) -> PathBuf {
     servers::place("s3", server.address().port()).join("s3/data").join(server.bucket())
 }
 
