@@ -228,11 +228,22 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The commit epoch that it belongs to.
+    pub fn commit(&self) -> Epoch {
+        match self {
+            Write::Rows { commit, .. } | Write::Rejects { commit, .. } | Write::Ledger { commit, .. } => *commit,
+        }
+    }
+}
+
 /// Something to store.
 #[derive(Clone, Debug)]
 pub enum Keep {
     /// The bytes of a part, under its name.
     Part {
+        /// The commit epoch that it belongs to.
+        commit: Epoch,
         /// The name.
         name: String,
         /// The bytes.

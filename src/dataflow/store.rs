@@ -97,7 +97,7 @@ impl Storer {
             let partials = batches.iter().map(|batch| u64::from(batch.records)).sum();
             self.teller.began(commit);
             self.storing.insert(commit, (capability, PartRef::of(&name, &bytes, partials)));
-            self.outlet.submit(commit, Keep::Part { name, bytes });
+            self.outlet.submit(commit, Keep::Part { commit, name, bytes });
         }
     }
 
