@@ -260,7 +260,8 @@ fn drive_in(
     let Some(resume) = begun else {
         return Ok(if fate.is_renewed() { Outcome::Renewed } else { Outcome::Stopped });
     };
-    let progress = Arc::new(Progress::new(resume.manifest.clone()));
+    let slots = how.hosts.process * how.hosts.workers..(how.hosts.process + 1) * how.hosts.workers;
+    let progress = Arc::new(Progress::new(resume.manifest.clone(), slots, Arc::clone(&clock)));
     let job = Job {
         plan: Arc::clone(plan),
         source: input.source,

@@ -166,7 +166,7 @@ pub struct Reject {
 }
 
 /// What became of one partition's events between two commits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerLine {
     /// The partition at the newer cut.
     pub cut: PartitionCut,

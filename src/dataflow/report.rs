@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::build::Job;
 use super::edges::Observer;
 use crate::snapshot::PartitionCut;
 use crate::time::{Activity, Clock, Epoch, Millis, Minute};
 
 /// Why a slot reads nothing although there may be something to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stopped {
     /// Too many epochs are not committed.
     Commits,
@@ -47,7 +50,8 @@ pub struct PartitionReport {
 }
 
 /// What a slot has done elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum What {
     /// Its rows and rejects of a commit epoch are written to the sink.
     Flush,
@@ -67,7 +71,8 @@ pub struct Work {
 }
 
 /// How far the next commit has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CommitStep {
     /// It waits for minutes to be complete, and for their rows and parts.
     Gathering,
