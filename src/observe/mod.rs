@@ -4,8 +4,10 @@ mod combining;
 mod histogram;
 mod live;
 mod log;
+mod process;
 mod progress;
 mod remembered;
+pub mod status;
 mod summary;
 mod told;
 
