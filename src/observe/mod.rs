@@ -1,7 +1,9 @@
 //! What a person sees of a run: counts as they grow, the live line, the log, the summary.
 
 mod combining;
+mod health;
 mod histogram;
+pub mod http;
 mod live;
 mod log;
 mod process;

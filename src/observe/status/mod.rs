@@ -12,7 +12,8 @@ use crate::dataflow::edges::{CommitStep, Stopped, What};
 use crate::snapshot::{Counters, OpenMinute, Totals};
 use crate::time::{Epoch, Millis, Minute};
 
-pub use now::Board;
+pub use now::{AskEdges, Board};
+pub use open::{as_minute, minute, span};
 
 /// How far a process has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,17 +5,17 @@ use crate::limits::MINUTE_MS;
 use crate::time::{Epoch, FIRST_EPOCH, LAST_EPOCH, Millis, utc};
 
 /// A minute for people, `2026-01-01 00:03`.
-pub(in crate::observe) fn minute(epoch: Epoch) -> String {
+pub fn minute(epoch: Epoch) -> String {
     utc(epoch.cast_signed().saturating_mul(MINUTE_MS))[..16].to_owned()
 }
 
 /// A commit epoch as a minute; none where it is the beginning or the end.
-pub(in crate::observe) fn as_minute(epoch: Epoch) -> Option<String> {
+pub fn as_minute(epoch: Epoch) -> Option<String> {
     (epoch != FIRST_EPOCH && epoch != LAST_EPOCH).then(|| minute(epoch))
 }
 
 /// How long something takes, for people.
-pub(in crate::observe) fn span(millis: Millis) -> String {
+pub fn span(millis: Millis) -> String {
     match millis {
         ..10_000 => format!("{:.1} s", millis as f64 / 1_000.0),
         10_000..600_000 => format!("{} s", millis / 1_000),
