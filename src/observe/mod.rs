@@ -1,7 +1,7 @@
 //! What a person sees of a run: counts as they grow, the live line, the log, the summary.
 
 mod combining;
-mod health;
+pub mod health;
 mod histogram;
 pub mod http;
 mod live;
