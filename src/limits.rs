@@ -5,9 +5,11 @@
 use std::num::NonZeroUsize;
 
 mod clickhouse;
+mod http;
 mod s3;
 
 pub use clickhouse::*;
+pub use http::*;
 pub use s3::*;
 
 /// Milliseconds in a minute, the length of every window.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::generate::generator;
+use super::http::{Met, board};
 use super::run::{Came, Edges, How, Input, drive, random_name};
 use super::state::State;
 use super::{Ended, Failure, answer};
@@ -86,10 +87,12 @@ pub(super) fn demo(args: &Args) -> Ended {
         input: Arc::new(move || Ok(Input { source: Arc::clone(&generated) as _, topic: None })),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         state: State::Folder(Arc::new(FolderStore::open(&state)?)),
+        met: Met::default(),
     };
     let begin = Begin { from: From::Newest, owner: random_name() };
     let (hosts, keep) = (Hosts::alone(args.workers)?, MANIFESTS_KEPT_DEFAULT.get());
-    let how = How { hosts, keep, combine: Combine::Off, begin };
+    let board = board(&plan, &hosts);
+    let how = How { hosts, keep, combine: Combine::Off, begin, board };
     let (code, Came::Summary(summary)) = drive(&plan, &edges, how, &stoppable)? else {
         return Err(Error::bug("a run of one process has no summary").into());
     };

@@ -4,6 +4,7 @@ mod check;
 mod ddl;
 mod demo;
 mod generate;
+mod http;
 mod launch;
 mod ledger;
 mod place;
@@ -15,6 +16,7 @@ mod sink;
 mod snapshot;
 mod state;
 mod topic;
+mod why;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -55,6 +57,8 @@ enum Verb {
     Snapshot(snapshot::Args),
     /// Check that everything that was read is in the rows of a sink, or accounted for.
     Ledger(ledger::Args),
+    /// Ask a running job why a row is not there yet, or where its events went.
+    Why(why::Args),
 }
 
 const EXIT_CODES: &str = "Exit codes:\n  \
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
         Verb::Gen(args) => generate::run(&args),
         Verb::Snapshot(args) => snapshot::snapshot(&args),
         Verb::Ledger(args) => ledger::ledger(&args),
+        Verb::Why(args) => why::why(&args),
     };
     ExitCode::from(match ended {
         Ok(code) => code,

@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::http::{self, HttpPlace, Met};
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::report::Report;
 use super::shape::{ShapeArgs, fits};
@@ -24,6 +25,7 @@ use crate::dataflow::edges::{Sink, Source};
 use crate::dataflow::{Combine, Fate, Job};
 use crate::error::{Error, Fault};
 use crate::limits::MANIFESTS_KEPT_DEFAULT;
+use crate::observe::status::{Board, Stage};
 use crate::observe::{Combining, LiveLine, LogFormat, Progress, Summary, start_log};
 use crate::plan::{self, Plan};
 use crate::snapshot::{From, History};
@@ -73,6 +75,10 @@ pub struct Args {
     /// How rows go to ClickHouse.
     #[command(flatten)]
     pub tables: SinkArgs,
+    /// Where the run tells of itself: /livez, /readyz, /metrics, /api/v1/status, /api/v1/ledger; `off` for nowhere. 127.0.0.1 from
+    /// port 8081, each process the next port, unless given.
+    #[arg(long, value_name = "HOST:PORT|off", env = "MINUET_HTTP")]
+    pub http: Option<HttpPlace>,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
@@ -90,6 +96,8 @@ pub(super) struct Edges {
     pub input: Arc<dyn Fn() -> Result<Input, Error> + Send + Sync>,
     pub sink: Arc<dyn Sink>,
     pub state: State,
+    /// What they have met.
+    pub met: Met,
 }
 
 /// Where events come from.
@@ -105,6 +113,8 @@ pub(super) struct How {
     pub keep: usize,
     pub combine: Combine,
     pub begin: Begin,
+    /// Where it is shown how the run goes.
+    pub board: Arc<Board>,
 }
 
 /// What a run came to.
@@ -123,16 +133,20 @@ pub(super) fn run(args: &Args) -> Ended {
     start_log(args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
     let hosts = args.shape.hosts()?;
+    let board = http::board(&plan, &hosts);
+    let _told = http::tell(&args.http.clone().unwrap_or_default(), hosts.process, &board)?;
     let state = match State::open_to_run(&args.state, &args.s3, &stoppable.fate) {
         Err(_) if stoppable.fate.is_over() => return Ok(stoppable.exit_code()),
         opened => opened?,
     };
     let over = stoppable.fate.clone();
     let (place, topic, reader) = (args.source.clone(), args.topic.clone(), Arc::clone(&plan));
+    let opened = args.tables.open(&args.sink, &plan, Arc::new(move || over.is_over()))?;
     let edges = Edges {
         input: Arc::new(move || input(&place, &topic, &reader)),
-        sink: args.tables.open(&args.sink, &plan, Arc::new(move || over.is_over()))?,
+        sink: opened.sink,
         state,
+        met: Met { sink: opened.tables, ..Met::default() },
     };
     let from = match args.from {
         _ if args.fresh => From::Nothing,
@@ -141,7 +155,7 @@ pub(super) fn run(args: &Args) -> Ended {
     };
     let begin = Begin { from, owner: random_name() };
     let combine = args.combine.across(hosts.processes());
-    let how = How { hosts, keep: args.keep.get(), combine, begin };
+    let how = How { hosts, keep: args.keep.get(), combine, begin, board };
     let (code, came) = drive(&plan, &edges, how, &stoppable)?;
     tell(args, code, &came)?;
     Ok(code)
@@ -194,9 +208,11 @@ pub(super) fn drive(plan: &Arc<Plan>, edges: &Edges, mut how: How, stoppable: &S
     fits(&how.hosts, plan)?;
     loop {
         let fate = stoppable.fate.of_run();
+        how.board.stage(Stage::Opening);
         let Some(input) = open(edges, &fate)? else {
             return Ok((stoppable.exit_code(), Came::Nothing));
         };
+        how.board.stage(Stage::Meeting);
         let Some(mut mesh) = Mesh::meet(&how.hosts, plan, &fate)? else {
             return Ok((stoppable.exit_code(), Came::Nothing));
         };
@@ -249,7 +265,8 @@ fn drive_in(
     came: &mut Came,
 ) -> Result<Outcome, Error> {
     let clock = wall_clock();
-    let history = History::new(edges.state.of_run(&fate), &plan.name);
+    how.board.stage(Stage::Resuming);
+    let history = History::new(edges.state.of_run(&fate, &edges.met.store), &plan.name);
     let (source, sink) = (&*input.source, &*edges.sink);
     let claim = || begin(plan, source, sink, &history, &clock, how.keep, &how.begin);
     let begun = match mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions)) {
@@ -260,7 +277,8 @@ fn drive_in(
     let Some(resume) = begun else {
         return Ok(if fate.is_renewed() { Outcome::Renewed } else { Outcome::Stopped });
     };
-    let progress = Arc::new(Progress::new(resume.manifest.clone()));
+    let slots = how.hosts.process * how.hosts.workers..(how.hosts.process + 1) * how.hosts.workers;
+    let progress = Arc::new(Progress::new(resume.manifest.clone(), slots, Arc::clone(&clock)));
     let job = Job {
         plan: Arc::clone(plan),
         source: input.source,
@@ -272,10 +290,15 @@ fn drive_in(
         fate,
         combine: how.combine,
     };
+    // What is shown of a topic must not keep it open: the next run subscribes anew.
+    let (met, topic) = (edges.met.clone(), input.topic.as_ref().map(Arc::downgrade));
+    how.board
+        .running(Arc::clone(&progress), Arc::new(move || met.edges(topic.as_ref().and_then(Weak::upgrade).as_deref())));
     let report = |topic| Report::start(topic, Arc::clone(&progress), plan.out_of_order, Arc::clone(&clock));
     let report = input.topic.map(report).transpose()?;
     let live = mesh.is_first().then(|| LiveLine::start(Arc::clone(&progress), Arc::clone(&clock)));
     let outcome = mesh.launch(&job)?;
+    how.board.stage(Stage::Ending);
     drop((live, report));
     *came = match mesh.is_first() {
         true => {

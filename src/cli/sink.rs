@@ -39,16 +39,26 @@ pub struct UserArgs {
     pub clickhouse_password_file: Option<PathBuf>,
 }
 
+/// An opened sink.
+pub(super) struct Opened {
+    pub sink: Arc<dyn Sink>,
+    /// The same once more where it is ClickHouse, which has more to tell.
+    pub tables: Option<Arc<ClickHouseSink>>,
+}
+
 impl SinkArgs {
     /// The sink at a place; `over` says whether the process is to end.
-    pub(super) fn open(&self, place: &SinkPlace, plan: &Plan, over: Over) -> Result<Arc<dyn Sink>> {
+    pub(super) fn open(&self, place: &SinkPlace, plan: &Plan, over: Over) -> Result<Opened> {
         match place {
             SinkPlace::Files(_) if self.create_tables => {
                 Err(Error::configuration("--create-tables makes tables of ClickHouse: --sink names a folder"))
             }
-            SinkPlace::Files(dir) => Ok(Arc::new(FileSink::new(dir, Arc::clone(&plan.layout)))),
+            SinkPlace::Files(dir) => {
+                Ok(Opened { sink: Arc::new(FileSink::new(dir, Arc::clone(&plan.layout))), tables: None })
+            }
             SinkPlace::ClickHouse(address) => {
-                Ok(Arc::new(ClickHouseSink::new(self.config(address, over)?, &plan.layout)?))
+                let tables = Arc::new(ClickHouseSink::new(self.config(address, over)?, &plan.layout)?);
+                Ok(Opened { sink: Arc::clone(&tables) as _, tables: Some(tables) })
             }
         }
     }

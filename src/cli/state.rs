@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use super::place::StatePlace;
 use crate::connect::files::FolderStore;
 use crate::connect::s3::{Encryption, S3Store, Settings};
-use crate::connect::{GivenUp, Patient};
+use crate::connect::{GivenUp, Patient, StoreMet};
 use crate::dataflow::Fate;
 use crate::error::{Error, Result};
 use crate::snapshot::Store;
@@ -93,12 +93,13 @@ impl State {
     }
 
     /// What a run of this fate goes on with. S3 may be away for as long as it likes; a disk that fails is no disk to wait for.
-    pub fn of_run(&self, fate: &Fate) -> Arc<dyn Store> {
+    pub fn of_run(&self, fate: &Fate, met: &Arc<StoreMet>) -> Arc<dyn Store> {
         match self {
             State::Folder(store) => Arc::clone(store) as _,
             State::S3(store) => {
                 let given_up = given_up(fate);
-                Arc::new(Patient::new(store.given_up_when(Arc::clone(&given_up)), given_up))
+                let patient = Patient::new(store.given_up_when(Arc::clone(&given_up)), given_up);
+                Arc::new(patient.seen_in(Arc::clone(met)))
             }
         }
     }

@@ -115,6 +115,7 @@ fn start(job: &Job, (builders, guard): Allocators) -> Result<(WorkerGuards<()>, 
         }
         while worker.has_dataflows() && !job.fate.is_over() {
             worker.step_or_park(Some(PARK));
+            job.observer.turned(worker.index());
         }
         ending.complete = !worker.has_dataflows();
         for dataflow in worker.installed_dataflows() {

@@ -5,6 +5,7 @@ use super::outlet::ThreadOutlet;
 use crate::dataflow::edges::{Archive, Keep, Outlet, Wake};
 use crate::error::Result;
 use crate::snapshot::History;
+use crate::time::Epoch;
 
 /// Keeps parts and manifests on a thread per slot, and removes old ones after each commit.
 #[derive(Clone)]
@@ -21,8 +22,10 @@ impl Keeper {
 
     /// Does one job; the error is that of [`History::put_part`] or [`History::commit`].
     pub(super) fn keep(&self, job: Keep) -> Result<()> {
+        // What is logged on the way, of a store that is away too, says for which commit it is.
+        let _span = tracing::error_span!("store", epoch = epoch(&job)).entered();
         match job {
-            Keep::Part { name, bytes } => {
+            Keep::Part { name, bytes, .. } => {
                 self.history.put_part(&name, &bytes)?;
                 failpoint("part-stored");
             }
@@ -36,6 +39,14 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+}
+
+/// The commit epoch of a job; none of a claim.
+fn epoch(job: &Keep) -> Option<Epoch> {
+    match job {
+        Keep::Part { commit, .. } => Some(*commit),
+        Keep::Manifest(manifest) => manifest.commit,
     }
 }
 

@@ -31,7 +31,7 @@ pub mod s3;
 mod secret;
 
 pub use archive::Keeper;
-pub use patient::{GivenUp, Patient};
+pub use patient::{GivenUp, Patient, StoreMet};
 pub use secret::Secret;
 
 /// A random number: the standard library seeds its hashers from the system's.

@@ -1,7 +1,7 @@
 //! A store that is waited for while it is away.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,18 +21,47 @@ pub type GivenUp = Arc<dyn Fn() -> bool + Send + Sync>;
 pub struct Patient<S> {
     store: S,
     given_up: GivenUp,
+    met: Arc<StoreMet>,
+}
+
+/// What those who wait for a store have met.
+#[derive(Debug, Default)]
+pub struct StoreMet {
     failed: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+impl StoreMet {
+    /// Tries that have failed and were begun again.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Why the store is away, while it is.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
 }
 
 impl<S: Store> Patient<S> {
     /// Waits for `store` until it is back or `given_up` says so.
     pub fn new(store: S, given_up: GivenUp) -> Self {
-        Patient { store, given_up, failed: AtomicU64::new(0) }
+        Patient { store, given_up, met: Arc::default() }
+    }
+
+    /// The same, where others are to see what it meets.
+    pub fn seen_in(mut self, met: Arc<StoreMet>) -> Self {
+        self.met = met;
+        self
     }
 
     /// Tries that have failed and were begun again.
     pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+        self.met.failed()
     }
 
     fn insist<T>(&self, act: impl Fn() -> Result<T>) -> Result<T> {
@@ -40,10 +69,14 @@ impl<S: Store> Patient<S> {
         loop {
             match act() {
                 Err(error) if error.fault == Fault::Outside && !(self.given_up)() => {
-                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    self.met.failed.fetch_add(1, Ordering::Relaxed);
+                    self.met.note(Some(error.to_string()));
                     away.get_or_insert_with(|| Away::begin(self.store.place())).wait(&error, &self.given_up);
                 }
                 answer => {
+                    if away.is_some() {
+                        self.met.note(None);
+                    }
                     if let Some(away) = away.filter(|_| answer.is_ok()) {
                         away.end(self.failed());
                     }

@@ -16,7 +16,7 @@ use timely::progress::frontier::MutableAntichain;
 
 use super::build::{Job, LateWake};
 use super::control::Control;
-use super::edges::{Keep, LedgerLine, Outlet, Write};
+use super::edges::{CommitReport, CommitStep, Keep, LedgerLine, Outlet, Write};
 use super::flush::Flushed;
 use super::minutes::{Minutes, up_to};
 use super::read::Folded;
@@ -54,6 +54,8 @@ pub(super) struct Committer {
     totals: BTreeMap<Epoch, Totals>,
     parts: BTreeMap<Epoch, Vec<PartRef>>,
     minutes: Minutes,
+    /// What the observer was told last.
+    told: Option<(Option<Epoch>, CommitStep)>,
     committed_at: Millis,
 }
 
@@ -150,6 +152,7 @@ impl Committer {
             totals: BTreeMap::new(),
             parts: BTreeMap::new(),
             minutes: Minutes::restored(job),
+            told: None,
             committed_at: (job.clock)(),
             job: job.clone(),
         })
@@ -162,11 +165,16 @@ impl Committer {
             match std::mem::replace(&mut self.step, Step::Gathering) {
                 Step::Gathering => {
                     let slowest = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
-                    let Some(commit) = self.schedule.due(slowest) else { break };
+                    let Some(commit) = self.schedule.due(slowest) else {
+                        self.tell(self.schedule.next.first().copied(), CommitStep::Gathering);
+                        break;
+                    };
                     let minutes = self.minutes.close(commit);
                     let manifest = self.gather(commit, frontiers[CUTS].frontier().first().copied());
                     self.ticket += 1;
                     let (attempt, lines) = (manifest.attempt, self.ledger(&manifest));
+                    self.job.observer.ledger(commit, &lines, &minutes);
+                    self.tell(Some(commit), CommitStep::Ledger);
                     self.writer.submit(self.ticket, Write::Ledger { commit, attempt, lines, minutes });
                     self.step = Step::Ledger(Box::new(manifest));
                 }
@@ -179,6 +187,7 @@ impl Committer {
                     }
                     Some(answer) => {
                         answer?;
+                        self.tell(manifest.commit, CommitStep::Manifest);
                         self.keeper.submit(self.ticket, Keep::Manifest(manifest.clone()));
                         if mutated!(WordBeforeManifest) {
                             words.push(self.committed(*manifest));
@@ -200,6 +209,13 @@ impl Committer {
             }
         }
         Ok(words)
+    }
+
+    fn tell(&mut self, epoch: Option<Epoch>, step: CommitStep) {
+        if self.told != Some((epoch, step)) {
+            self.told = Some((epoch, step));
+            self.job.observer.committing(CommitReport { epoch, step, at: (self.job.clock)() });
+        }
     }
 
     /// The manifest of a commit epoch that is over.

@@ -12,6 +12,8 @@ use crate::event::Span;
 use crate::snapshot::{Counters, Manifest, PartitionCut, Position};
 use crate::time::{Epoch, Millis, Minute};
 
+pub use super::report::{CommitReport, CommitStep, PartitionReport, SlotReport, Stopped, What, Work};
+
 /// Wakes the worker thread that polls; cheap, callable from any thread, as often as one likes.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -164,7 +166,7 @@ pub struct Reject {
 }
 
 /// What became of one partition's events between two commits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerLine {
     /// The partition at the newer cut.
     pub cut: PartitionCut,
@@ -226,11 +228,22 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The commit epoch that it belongs to.
+    pub fn commit(&self) -> Epoch {
+        match self {
+            Write::Rows { commit, .. } | Write::Rejects { commit, .. } | Write::Ledger { commit, .. } => *commit,
+        }
+    }
+}
+
 /// Something to store.
 #[derive(Clone, Debug)]
 pub enum Keep {
     /// The bytes of a part, under its name.
     Part {
+        /// The commit epoch that it belongs to.
+        commit: Epoch,
         /// The name.
         name: String,
         /// The bytes.
@@ -275,6 +288,41 @@ pub trait Archive: Send + Sync {
 
 /// Who is told of progress; must not block.
 pub trait Observer: Send + Sync {
+    /// How often a slot is to tell of itself, in milliseconds; never where none is said.
+    fn every(&self) -> Option<Millis> {
+        None
+    }
+
+    /// A slot stands so.
+    fn slot(&self, report: SlotReport) {
+        let _ = report;
+    }
+
+    /// The loop of a slot's worker has gone round once more. Called very often.
+    fn turned(&self, slot: usize) {
+        let _ = slot;
+    }
+
+    /// Work for a commit epoch was handed over.
+    fn began(&self, work: Work, at: Millis) {
+        let _ = (work, at);
+    }
+
+    /// It is acknowledged.
+    fn ended(&self, work: Work, at: Millis) {
+        let _ = (work, at);
+    }
+
+    /// The commit that is under way has come one step further; told by slot 0.
+    fn committing(&self, report: CommitReport) {
+        let _ = report;
+    }
+
+    /// The ledger of a commit, before it is written; told by slot 0.
+    fn ledger(&self, commit: Epoch, lines: &[LedgerLine], minutes: &[MinuteLine]) {
+        let _ = (commit, lines, minutes);
+    }
+
     /// So many events were read.
     fn read(&self, events: u64);
 

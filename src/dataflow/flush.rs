@@ -14,7 +14,8 @@ use timely::progress::Antichain;
 use super::batch::{Batch, ByHash};
 use super::build::{Job, LateWake, passed};
 use super::control::{Agenda, Control};
-use super::edges::{MinuteLine, Outlet, Reject, Write};
+use super::edges::{MinuteLine, Outlet, Reject, What, Write};
+use super::report::Teller;
 use crate::aggregate::{FinishedRow, Layout, record, row_binary};
 use crate::error::{Error, Result};
 use crate::mutation::mutated;
@@ -57,6 +58,7 @@ struct Writing {
 pub(super) struct Flusher {
     wake: LateWake,
     outlet: Box<dyn Outlet<Write>>,
+    teller: Teller,
     agenda: Agenda,
     waiting: BTreeMap<Epoch, Waiting>,
     writing: BTreeMap<Epoch, Writing>,
@@ -133,6 +135,7 @@ impl Flusher {
         Ok(Flusher {
             outlet: job.sink.open(slot, wake.wake())?,
             wake,
+            teller: Teller::new(job, slot, What::Flush),
             agenda: Agenda::new(&job.resume.manifest),
             waiting: BTreeMap::new(),
             writing: BTreeMap::new(),
@@ -179,6 +182,7 @@ impl Flusher {
             self.submit(&mut writing, commit, Write::Rejects { commit, partition, rejects });
         }
         if writing.unanswered > 0 {
+            self.teller.began(commit);
             self.writing.insert(commit, writing);
         }
         Ok(())
@@ -203,6 +207,7 @@ impl Flusher {
             let Some(writing) = self.writing.get_mut(&commit) else { continue };
             writing.unanswered -= 1;
             if writing.unanswered == 0 {
+                self.teller.ended(commit);
                 done.extend(self.writing.remove(&commit));
             }
         }

@@ -12,6 +12,7 @@ mod fate;
 mod flush;
 mod minutes;
 mod read;
+mod report;
 mod store;
 mod wire;
 

@@ -12,7 +12,8 @@ use timely::progress::frontier::MutableAntichain;
 
 use super::batch::Batch;
 use super::build::{Job, LateWake, passed};
-use super::edges::{Keep, Outlet};
+use super::edges::{Keep, Outlet, What};
+use super::report::Teller;
 use crate::error::Result;
 use crate::mutation::mutated;
 use crate::snapshot::{PartRef, part};
@@ -22,6 +23,7 @@ use crate::time::Epoch;
 pub(super) struct Storer {
     wake: LateWake,
     outlet: Box<dyn Outlet<Keep>>,
+    teller: Teller,
     /// Partials that stay open at a commit epoch, as they come.
     open: BTreeMap<Epoch, (Capability<Epoch>, Vec<Batch>)>,
     /// Parts that are not acknowledged, by ticket. A commit epoch has one part per slot, so the epoch is the ticket.
@@ -74,7 +76,13 @@ impl Storer {
     pub fn open(job: &Job, slot: usize) -> Result<Self> {
         let wake = LateWake::default();
         let outlet = job.archive.open(slot, wake.wake())?;
-        Ok(Storer { wake, outlet, open: BTreeMap::new(), storing: BTreeMap::new() })
+        Ok(Storer {
+            wake,
+            outlet,
+            teller: Teller::new(job, slot, What::Store),
+            open: BTreeMap::new(),
+            storing: BTreeMap::new(),
+        })
     }
 
     fn submit(&mut self, frontiers: &[MutableAntichain<Epoch>], job: &Job, slot: usize) {
@@ -87,8 +95,9 @@ impl Storer {
             let bytes = part::encode(&job.plan.layout, batches.iter().map(|batch| batch.words.as_slice()));
             let name = part::name(&job.plan.name, job.resume.manifest.attempt, commit, slot);
             let partials = batches.iter().map(|batch| u64::from(batch.records)).sum();
+            self.teller.began(commit);
             self.storing.insert(commit, (capability, PartRef::of(&name, &bytes, partials)));
-            self.outlet.submit(commit, Keep::Part { name, bytes });
+            self.outlet.submit(commit, Keep::Part { commit, name, bytes });
         }
     }
 
@@ -99,6 +108,7 @@ impl Storer {
         }
         while let Some((ticket, answer)) = self.outlet.poll() {
             answer?;
+            self.teller.ended(ticket);
             done.extend(self.storing.remove(&ticket));
         }
         Ok(done)

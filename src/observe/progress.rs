@@ -1,16 +1,21 @@
 //! Counts that the slots raise and that everyone else reads.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::combining::Combining;
-use crate::dataflow::edges::{Combined, Observer};
+use super::told::Told;
+use crate::dataflow::edges::{Combined, CommitReport, LedgerLine, MinuteLine, Observer, SlotReport, What, Work};
+use crate::limits::SLOT_REPORT_MS;
 use crate::snapshot::Manifest;
-use crate::time::Millis;
+use crate::time::{Clock, Epoch, Millis};
 
 /// The progress of one process.
-#[derive(Debug)]
 pub struct Progress {
+    clock: Clock,
+    claim: Manifest,
+    told: Told,
     events: AtomicU64,
     commits: AtomicU64,
     newest: Mutex<Manifest>,
@@ -18,14 +23,27 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A run that begins with this manifest.
-    pub fn new(claim: Manifest) -> Self {
+    /// A run that begins with this manifest, and these slots of it.
+    pub fn new(claim: Manifest, slots: Range<usize>, clock: Clock) -> Self {
         Progress {
+            clock,
+            claim: claim.clone(),
+            told: Told::new(slots),
             events: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             newest: Mutex::new(claim),
             combining: Mutex::default(),
         }
+    }
+
+    /// The manifest that the run began with.
+    pub fn claim(&self) -> &Manifest {
+        &self.claim
+    }
+
+    /// What the slots have told.
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Events read by this run.
@@ -83,7 +101,43 @@ impl Observer for Progress {
             parts = manifest.parts.len(),
             "committed"
         );
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = manifest.clone();
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        self.told.committed(manifest, newest.commit, (self.clock)());
+        *newest = manifest.clone();
+    }
+
+    fn every(&self) -> Option<Millis> {
+        Some(SLOT_REPORT_MS)
+    }
+
+    fn slot(&self, report: SlotReport) {
+        self.told.slot(report);
+    }
+
+    fn turned(&self, slot: usize) {
+        self.told.turned(slot);
+    }
+
+    fn began(&self, work: Work, at: Millis) {
+        self.told.began(work, at);
+    }
+
+    fn ended(&self, work: Work, at: Millis) {
+        let Work { what, slot, commit } = work;
+        let millis = self.told.ended(work, at);
+        let done = match what {
+            What::Flush => "flushed",
+            What::Store => "stored",
+        };
+        tracing::debug!(epoch = commit, slot, millis, "{done}");
+    }
+
+    fn committing(&self, report: CommitReport) {
+        self.told.step(report);
+    }
+
+    fn ledger(&self, commit: Epoch, lines: &[LedgerLine], minutes: &[MinuteLine]) {
+        self.told.coming(commit, lines, minutes);
     }
 
     fn combined(&self, combined: &Combined) {

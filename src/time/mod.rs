@@ -11,7 +11,7 @@ mod watermark;
 pub use abreast::Abreast;
 pub use civil::{from_utc, utc};
 pub use schedule::{Pace, Schedule};
-pub use slot_epoch::{PartitionStart, SlotEpoch};
+pub use slot_epoch::{Activity, PartitionStart, SlotEpoch};
 pub use watermark::Watermark;
 
 use crate::limits::{MINUTE_MS, TIME_END_S};

@@ -9,7 +9,7 @@ use crate::mutation::mutated;
 
 /// Whether a partition still has a say in the epoch of its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Activity {
+pub enum Activity {
     /// It is being read, or nobody knows whether there is more: an unreachable broker is not idleness.
     Active,
     /// It has been read to its end; since when.
@@ -89,6 +89,11 @@ impl SlotEpoch {
     /// `M_p`; `None` while it is unknown.
     pub(super) fn minute(&self, partition: u32) -> Option<Minute> {
         self.partitions.get(&partition).and_then(|p| p.minute)
+    }
+
+    /// Whether a partition has a say in the epoch.
+    pub fn activity(&self, partition: u32) -> Option<Activity> {
+        self.partitions.get(&partition).map(|p| p.activity)
     }
 
     /// The partition has an entry, which is about to be read: it is active again.

@@ -210,7 +210,7 @@ impl Seen for Write {
 impl Seen for Keep {
     fn seen(&self, _world: &World) -> String {
         match self {
-            Keep::Part { name, bytes } => format!("{name}, {} bytes", bytes.len()),
+            Keep::Part { name, bytes, .. } => format!("{name}, {} bytes", bytes.len()),
             Keep::Manifest(manifest) => format!("manifest {}", manifest.sequence),
         }
     }

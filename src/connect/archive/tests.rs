@@ -67,7 +67,7 @@ fn commits_are_stored_in_order_and_old_ones_removed() {
     let history = History::new(Arc::clone(&store), "p");
     let mut manifest = history.claim(&template("me"), crate::snapshot::From::Newest).expect("it is free");
     let part = crate::snapshot::part::name("p", 1, 9, 0);
-    let mut jobs = vec![Keep::Part { name: part.clone(), bytes: b"part".to_vec() }];
+    let mut jobs = vec![Keep::Part { commit: 0, name: part.clone(), bytes: b"part".to_vec() }];
     for _ in 0..5 {
         manifest = next(&manifest);
         jobs.push(Keep::Manifest(Box::new(manifest.clone())));

@@ -1,5 +1,6 @@
 //! A circuit breaker: while a server fails, whoever wants something of it waits, and one at a time tries.
 
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ pub(super) struct Breaker {
     /// Whether it is open: the server fails.
     open: AtomicBool,
     retries: AtomicU64,
+    /// Why the newest try failed, while it is open.
+    why: std::sync::Mutex<Option<String>>,
     probe: Mutex<Probe>,
 }
 
@@ -41,6 +44,7 @@ impl Breaker {
             server: server.to_owned(),
             open: AtomicBool::new(false),
             retries: AtomicU64::new(0),
+            why: std::sync::Mutex::default(),
             probe: Mutex::new(probe),
         }
     }
@@ -48,6 +52,15 @@ impl Breaker {
     /// Tries that followed one that failed.
     pub(super) fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Why the server fails, while it does.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, why: Option<String>) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Waits until this one may try.
@@ -80,6 +93,7 @@ impl Pass<'_> {
             );
             probe.backoff.worked();
             probe.failures = 0;
+            self.breaker.note(None);
             self.breaker.open.store(false, Ordering::Release);
         }
     }
@@ -95,6 +109,7 @@ impl Pass<'_> {
             (probe.failures, probe.since, probe.say) = (0, now, (now, FIRST));
         }
         probe.failures += 1;
+        self.breaker.note(Some(format!("{doing}: {why}")));
         if now >= probe.say.0 {
             let failures = probe.failures;
             tracing::warn!(server = %self.breaker.server, failures, "{doing}: {why}; trying again");
@@ -117,6 +132,7 @@ mod tests {
         runtime.block_on(async {
             let breaker = Arc::new(Breaker::new("a"));
             breaker.enter().await.failed("inserting", &"it is down").await;
+            assert_eq!(breaker.trouble().as_deref(), Some("inserting: it is down"));
             let (trying, tries, most) =
                 (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let tasks: Vec<_> = (0..8)
@@ -144,6 +160,7 @@ mod tests {
             }
             assert_eq!(most.load(Ordering::SeqCst), 1);
             assert!(!breaker.open.load(Ordering::SeqCst));
+            assert_eq!(breaker.trouble(), None);
             assert_eq!(breaker.retries(), 4, "three that failed and one that worked; the others then went at will");
         });
     }

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::writer::Writer;
 use crate::dataflow::edges::{Outlet, Wake, Write};
@@ -56,7 +57,9 @@ impl Outlet<Write> for SlotOutlet {
         let answer = Answer { ticket, tell: self.tell.clone(), wake: Arc::clone(&self.wake), told: false };
         let work = async move {
             let Ok(_turn) = turns.acquire().await else { return };
-            answer.give(writer.write(job).await);
+            // What is logged on the way, of a server that is tried again too, says for which commit it is.
+            let span = tracing::error_span!("write", epoch = job.commit());
+            answer.give(writer.write(job).instrument(span).await);
         };
         self.tasks.spawn_on(work, &self.handle);
     }

@@ -81,6 +81,11 @@ impl Server {
         self.breaker.retries()
     }
 
+    /// Why it fails, while it does.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.breaker.trouble()
+    }
+
     /// The lines that answer a query, each an array of its columns.
     pub(super) async fn ask(&self, doing: &str, sql: &str) -> Result<Vec<Vec<Value>>> {
         self.patiently(doing, || self.ask_once(sql)).await.map(|(lines, _)| lines)

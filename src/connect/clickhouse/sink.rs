@@ -88,6 +88,11 @@ impl ClickHouseSink {
         Encounters { retries: self.place.servers.iter().map(Server::retries).sum(), ambiguous, healed, removed }
     }
 
+    /// Why one of its servers fails, while one does.
+    pub fn trouble(&self) -> Option<String> {
+        self.place.servers.iter().find_map(|server| Some(format!("{}: {}", server.name(), server.trouble()?)))
+    }
+
     /// Waits for what is asked of servers, but not for ever, and not when the process is to end.
     fn wait<T: Send + 'static>(
         &self,

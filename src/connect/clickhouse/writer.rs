@@ -188,7 +188,7 @@ impl Writer {
             self.place.met.healed.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 server = server.name(),
-                commit,
+                epoch = commit,
                 lane,
                 stored,
                 rows = block.lines(),
@@ -245,7 +245,7 @@ impl Writer {
         if stale > 0 {
             tracing::warn!(
                 server = server.name(),
-                commit,
+                epoch = commit,
                 stale,
                 "removing rows of an earlier attempt that came out otherwise now"
             );

@@ -79,7 +79,7 @@ fn a_store_that_is_away_ends_nothing_and_the_archive_goes_on_when_it_is_back() {
     });
     let mut outlet = Keeper::new(history.clone(), 1).open(0, wake).expect("it can be opened");
     writes.always(Act::LoseBefore);
-    outlet.submit(1, Keep::Part { name: "p/parts/a.avro".into(), bytes: b"part".to_vec() });
+    outlet.submit(1, Keep::Part { commit: 0, name: "p/parts/a.avro".into(), bytes: b"part".to_vec() });
     outlet.submit(2, Keep::Manifest(Box::new(next(&claim))));
     let silent = woken.recv_timeout(Duration::from_millis(700));
     assert!(silent.is_err() && outlet.poll().is_none(), "nothing is answered while the store is away");

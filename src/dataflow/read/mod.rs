@@ -4,6 +4,7 @@ mod combine;
 mod partition;
 mod plans;
 mod tally;
+mod telling;
 mod turn;
 
 use std::time::Duration;

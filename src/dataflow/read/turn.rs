@@ -8,12 +8,13 @@ use timely::dataflow::operators::generic::OperatorInfo;
 use super::super::batch::{Batch, Records};
 use super::super::build::{Job, LateWake};
 use super::super::control::{Agenda, Control, Credit};
-use super::super::edges::{Next, Reader, Start};
+use super::super::edges::{Next, PartitionReport, Reader, SlotReport, Start, Stopped};
 use super::super::flush::Rejected;
 use super::combine::Combiner;
 use super::partition::{Made, PartitionState, TextAt};
 use super::plans::Plans;
 use super::tally::{Folded, Tally};
+use super::telling::{Rhythm, Telling};
 use crate::aggregate::Kind;
 use crate::error::Result;
 use crate::event::FieldKind;
@@ -21,7 +22,7 @@ use crate::limits::{ENTRIES_PER_TURN, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_M
 use crate::mutation::{mutated, narrowed};
 use crate::plan::Plan;
 use crate::snapshot::{PartitionCut, slot_of};
-use crate::time::{Abreast, Epoch, FIRST_EPOCH, LAST_EPOCH, SlotEpoch};
+use crate::time::{Abreast, Activity, Epoch, FIRST_EPOCH, LAST_EPOCH, Millis, SlotEpoch};
 
 /// What a turn sends, in order.
 pub(in crate::dataflow) enum Output<'a> {
@@ -61,7 +62,10 @@ enum Looked {
 /// A slot's reading.
 pub(in crate::dataflow) struct Turn {
     wake: LateWake,
+    slot: usize,
     job: Job,
+    /// When it tells of itself; none where nobody asks.
+    rhythm: Option<Rhythm>,
     reader: Box<dyn Reader>,
     partitions: Vec<PartitionState>,
     plans: Plans,
@@ -97,6 +101,8 @@ impl Turn {
         Ok(Turn {
             reader: job.source.open(starts, wake.wake())?,
             wake,
+            slot,
+            rhythm: job.observer.every().map(Rhythm::new),
             clock: SlotEpoch::new(
                 start,
                 plan.out_of_order,
@@ -151,6 +157,20 @@ impl Turn {
 
     /// Reads up to [`ENTRIES_PER_TURN`] entries. `slowest` is the epoch of the slowest slot, as far as is known here.
     pub fn take(&mut self, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
+        let then = self.read_on(slowest, send)?;
+        let Some(rhythm) = &mut self.rhythm else { return Ok(then) };
+        let now = (self.job.clock)();
+        match (rhythm.after_turn(now, self.epoch, matches!(then, Then::Wait(_))), then) {
+            (Telling::Now, then) => {
+                self.job.observer.slot(self.report(now, slowest));
+                Ok(then)
+            }
+            (Telling::After(told), Then::Wait(wait)) => Ok(Then::Wait(Some(wait.map_or(told, |wait| wait.min(told))))),
+            (_, then) => Ok(then),
+        }
+    }
+
+    fn read_on(&mut self, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
         for _ in 0..narrowed!(ENTRIES_PER_TURN) {
             if self.is_ahead_of_commits() || self.in_flight >= narrowed!(WORDS_IN_FLIGHT_MAX) as u64 {
                 self.hand_on(send);
@@ -187,6 +207,28 @@ impl Turn {
         self.agenda
             .newest()
             .is_some_and(|newest| self.epoch > newest + MINUTES_UNCOMMITTED_MAX && !mutated!(ReadsOnUncommitted))
+    }
+
+    /// How the slot stands.
+    fn report(&self, at: Millis, slowest: Option<Epoch>) -> SlotReport {
+        let stopped = match self.is_ahead_of_commits() {
+            true => Some(Stopped::Commits),
+            false => (self.in_flight >= WORDS_IN_FLIGHT_MAX as u64).then_some(Stopped::Credits),
+        };
+        let partition = |state: &PartitionState| PartitionReport {
+            cut: state.cut.clone(),
+            minute: state.minute(),
+            activity: self.clock.activity(state.cut.partition).unwrap_or(Activity::Active),
+            paused: !state.cut.ended && !self.abreast.may_read(state.minute(), slowest),
+        };
+        SlotReport {
+            slot: self.slot,
+            at,
+            epoch: self.epoch,
+            words_in_flight: self.in_flight,
+            stopped,
+            partitions: self.partitions.iter().map(partition).collect(),
+        }
     }
 
     /// Looks at the partitions in turn and reads the first entry there is.

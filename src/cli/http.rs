@@ -1,0 +1,148 @@
+//! `--http`: where a running job tells of itself.
+
+use std::io::ErrorKind;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::wall_clock;
+use crate::cluster::Hosts;
+use crate::connect::StoreMet;
+use crate::connect::clickhouse::ClickHouseSink;
+use crate::connect::pulsar::PulsarSource;
+use crate::error::{Error, Result};
+use crate::limits::HTTP_PORT;
+use crate::observe::http::Server;
+use crate::observe::status::{About, Board, Connection, Edges, SinkNow, StoreNow};
+use crate::plan::Plan;
+
+/// Whether and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HttpPlace {
+    /// On this machine, at the usual port and the number of the process.
+    #[default]
+    Usual,
+    /// Nowhere.
+    Off,
+    /// There.
+    At(String),
+}
+
+impl FromStr for HttpPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text == "off" {
+            return Ok(HttpPlace::Off);
+        }
+        let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+        match port.and_then(|port| port.parse::<u16>().ok()) {
+            Some(_) => Ok(HttpPlace::At(text.to_owned())),
+            None => Err("allowed is HOST:PORT, or off".to_owned()),
+        }
+    }
+}
+
+/// The address of a process where none is given.
+pub(super) fn usual(process: usize) -> String {
+    let port = usize::from(HTTP_PORT) + process;
+    format!("127.0.0.1:{port}")
+}
+
+/// What the process shows of itself, before it has opened anything.
+pub(super) fn board(plan: &Plan, hosts: &Hosts) -> Arc<Board> {
+    let clock = wall_clock();
+    let about = About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pipeline: plan.name.clone(),
+        process: hosts.process,
+        processes: hosts.processes(),
+        workers: hosts.workers,
+        key_groups: plan.key_groups,
+        lanes: plan.lanes,
+        out_of_order_ms: plan.out_of_order,
+        started_at: clock(),
+    };
+    Arc::new(Board::new(about, clock))
+}
+
+/// Begins to tell. A usual port that is taken is no reason not to run; one that was asked for is.
+pub(super) fn tell(place: &HttpPlace, process: usize, board: &Arc<Board>) -> Result<Option<Server>> {
+    let address = match place {
+        HttpPlace::Off => return Ok(None),
+        HttpPlace::Usual => usual(process),
+        HttpPlace::At(address) => address.clone(),
+    };
+    match Server::listen(&address) {
+        Ok(listener) => {
+            let server = Server::start(listener, Arc::clone(board))?;
+            tracing::info!(address = %server.address(), "the job tells of itself over HTTP");
+            Ok(Some(server))
+        }
+        Err(cause) if *place == HttpPlace::Usual => {
+            tracing::warn!(address, %cause, "nothing is told over HTTP: give --http HOST:PORT, or --http off");
+            Ok(None)
+        }
+        Err(cause) => {
+            let advice =
+                if cause.kind() == ErrorKind::AddrInUse { "; give each process of this machine its own" } else { "" };
+            Err(Error::outside(format!("listening at {address} for --http"), format!("{cause}{advice}")))
+        }
+    }
+}
+
+/// What the edges of a process know of themselves.
+#[derive(Clone, Default)]
+pub(super) struct Met {
+    /// The sink, where it has something to tell.
+    pub sink: Option<Arc<ClickHouseSink>>,
+    /// The store of the state.
+    pub store: Arc<StoreMet>,
+}
+
+impl Met {
+    /// With what a topic knows of its connections.
+    pub fn edges(&self, topic: Option<&PulsarSource>) -> Edges {
+        let connection = |now: crate::connect::pulsar::PartitionStatus| {
+            let connection = Connection {
+                connected: now.connected,
+                reconnects: now.reconnects.iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
+                messages: now.messages,
+                bytes: now.bytes,
+                bytes_held: now.bytes_held,
+            };
+            (now.partition, connection)
+        };
+        let sink = self.sink.as_ref().map_or_else(SinkNow::default, |sink| {
+            let met = sink.encounters();
+            SinkNow {
+                retries: met.retries,
+                ambiguous: met.ambiguous,
+                healed: met.healed,
+                removed: met.removed,
+                trouble: sink.trouble(),
+            }
+        });
+        Edges {
+            sink,
+            store: StoreNow { retries: self.store.failed(), trouble: self.store.trouble() },
+            connections: topic.map_or(Vec::new(), PulsarSource::status).into_iter().map(connection).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_an_address_or_off() {
+        assert_eq!("off".parse(), Ok(HttpPlace::Off));
+        for text in ["0.0.0.0:9000", "[::]:8081", "localhost:0"] {
+            assert_eq!(text.parse(), Ok(HttpPlace::At(text.to_owned())));
+        }
+        for text in ["", "8081", ":8081", "a:b", "a:70000"] {
+            assert!(text.parse::<HttpPlace>().unwrap_err().contains("HOST:PORT"), "{text}");
+        }
+        assert_eq!(usual(2), "127.0.0.1:8083");
+    }
+}

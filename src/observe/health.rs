@@ -1,0 +1,183 @@
+//! Whether a process is well: its worker loops turn, and where nothing is committed for long there is a cause that is known.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::status::{Board, Run, Stage, Status, span};
+use crate::limits::{COMMIT_SILENT_MS, LOOP_SILENT_MS};
+
+/// What one look said, as text for people: well or not.
+pub type Verdict = Result<String, String>;
+
+/// Remembers when the worker loops were last seen to turn.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    seen: BTreeMap<usize, (u64, Instant)>,
+}
+
+impl Pulse {
+    /// Takes in how often each loop has gone round.
+    pub fn look(&mut self, turns: &BTreeMap<usize, u64>, now: Instant) {
+        self.seen.retain(|slot, _| turns.contains_key(slot));
+        for (slot, turns) in turns {
+            let seen = self.seen.entry(*slot).or_insert((*turns, now));
+            if seen.0 != *turns {
+                *seen = (*turns, now);
+            }
+        }
+    }
+
+    /// Says which loop has not turned for too long.
+    pub fn verdict(&self, now: Instant) -> Verdict {
+        let silent = |since: Instant| now.saturating_duration_since(since) >= Duration::from_millis(LOOP_SILENT_MS);
+        match self.seen.iter().find(|(_, (_, since))| silent(*since)) {
+            None => Ok(format!("{} worker loops turn", self.seen.len())),
+            Some((slot, (_, since))) => {
+                let seconds = now.saturating_duration_since(*since).as_secs();
+                Err(format!("the worker loop of slot {slot} has not turned for {seconds} s"))
+            }
+        }
+    }
+}
+
+/// Whether the process should be left alone; 503 means that a restart may help.
+pub fn alive(board: &Board, pulse: &mut Pulse, now: Instant) -> Verdict {
+    let status = board.status();
+    if status.stage != Stage::Running {
+        return Ok(format!("{}, so no worker loop turns yet", stage(status.stage)));
+    }
+    if let Some(progress) = board.progress() {
+        pulse.look(&progress.told().turns(), now);
+    }
+    let turning = pulse.verdict(now)?;
+    Ok(format!("{turning}; {}", committing(&status)?))
+}
+
+/// Whether the process does its work.
+pub fn ready(status: &Status) -> Verdict {
+    match status.stage {
+        Stage::Running => Ok("it has resumed, its source is open, and all processes have met".to_owned()),
+        other => Err(stage(other).to_owned()),
+    }
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Opening => "it opens its source",
+        Stage::Meeting => "it meets the other processes",
+        Stage::Resuming => "it takes up its state and makes its sink ready",
+        Stage::Running => "it reads",
+        Stage::Ending => "it ends",
+    }
+}
+
+/// Whether commits are made, or there is a cause why not.
+fn committing(status: &Status) -> Verdict {
+    let Some(run) = status.run.as_ref().filter(|_| status.about.process == 0) else {
+        return Ok("process 0 commits".to_owned());
+    };
+    let age = status.now.saturating_sub(run.newest.written_at);
+    if age < COMMIT_SILENT_MS {
+        return Ok(format!("the newest manifest is {} old", span(age)));
+    }
+    match cause(status, run) {
+        Some(cause) => Ok(format!("nothing was committed for {}: {cause}", span(age))),
+        None => Err(format!("nothing was committed for {}, and no cause is known: {}", span(age), step(run))),
+    }
+}
+
+/// Where the commit under way is.
+pub fn step(run: &Run) -> String {
+    use crate::dataflow::edges::{CommitStep, What};
+    let work = run.working.iter().max_by_key(|work| work.for_ms);
+    match (run.committing.map(|commit| (commit.step, commit.for_ms)), work) {
+        (Some((CommitStep::Ledger, millis)), _) => format!("its ledger is being written for {}", span(millis)),
+        (Some((CommitStep::Manifest, millis)), _) => format!("its manifest is being stored for {}", span(millis)),
+        (_, Some(work)) => {
+            let what = match work.what {
+                What::Flush => "rows",
+                What::Store => "part",
+            };
+            let doing = if work.what == What::Flush { "are being written" } else { "is being stored" };
+            format!("the {what} of slot {} {doing} for {}", work.slot, span(work.for_ms))
+        }
+        _ => "all workers must get as far as that".to_owned(),
+    }
+}
+
+/// Why the next commit has to wait, if that is known.
+pub fn cause(status: &Status, run: &Run) -> Option<String> {
+    if let Some(trouble) = &status.edges.sink.trouble {
+        return Some(format!("the sink is tried again: {trouble}"));
+    }
+    if let Some(trouble) = &status.edges.store.trouble {
+        return Some(format!("the store of the state is tried again: {trouble}"));
+    }
+    let Some(next) = run.newest.next.first() else { return Some("all input is committed".to_owned()) };
+    match &run.oldest_open {
+        _ if run.slots.is_empty() => Some("no slot of this process has told of a partition".to_owned()),
+        Some(open) if open.minute.is_none_or(|minute| minute <= *next) => {
+            Some(format!("minutes are open that it needs: {}", open.why))
+        }
+        // Its slots are past what the commit needs; those of others may not be.
+        _ if status.about.processes > 1 => Some("the slots of another process may not be as far".to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::{Newest, OldestOpen, SinkNow, Slot};
+    use super::*;
+
+    #[test]
+    fn a_loop_that_does_not_turn_is_named() {
+        let (start, mut pulse) = (Instant::now(), Pulse::default());
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        pulse.look(&BTreeMap::from([(0, 7), (1, 7)]), at(0));
+        pulse.look(&BTreeMap::from([(0, 8), (1, 7)]), at(LOOP_SILENT_MS - 1));
+        assert_eq!(pulse.verdict(at(LOOP_SILENT_MS - 1)), Ok("2 worker loops turn".to_owned()));
+        let stuck = pulse.verdict(at(LOOP_SILENT_MS + 2_000)).expect_err("slot 1 is stuck");
+        assert_eq!(stuck, "the worker loop of slot 1 has not turned for 12 s");
+        pulse.look(&BTreeMap::from([(0, 9), (1, 8)]), at(LOOP_SILENT_MS + 2_000));
+        assert!(pulse.verdict(at(LOOP_SILENT_MS + 2_001)).is_ok(), "it turns again");
+        pulse.look(&BTreeMap::new(), at(LOOP_SILENT_MS * 10));
+        assert!(pulse.verdict(at(LOOP_SILENT_MS * 20)).is_ok(), "a run that has ended has no loops");
+    }
+
+    /// A run whose next commit is 10 and whose slots are at an epoch.
+    fn running(epoch: u64, age: i64) -> Status {
+        let open =
+            OldestOpen { minute: Some(epoch), begins: None, held_by: Some(3), why: "partition 3 is slow".into() };
+        let slot = Slot { slot: 0, epoch, bytes_in_flight: 0, stopped: None };
+        let newest = Newest { epoch: Some(9), next: vec![10, 11], ..Newest::default() };
+        let run = Run { newest, slots: vec![slot], oldest_open: Some(open), ..Run::default() };
+        let mut status = Status { now: age, stage: Stage::Running, run: Some(run), ..Status::default() };
+        status.about.processes = 1;
+        status
+    }
+
+    #[test]
+    fn a_commit_may_be_late_only_with_a_cause() {
+        assert!(committing(&running(12, COMMIT_SILENT_MS - 1)).is_ok());
+        let stuck = committing(&running(12, COMMIT_SILENT_MS)).expect_err("all is complete");
+        assert!(stuck.starts_with("nothing was committed for 300 s, and no cause is known"), "{stuck}");
+        let waits = committing(&running(10, COMMIT_SILENT_MS)).unwrap();
+        assert!(waits.ends_with("partition 3 is slow"), "{waits}");
+        let mut retries = running(12, COMMIT_SILENT_MS);
+        retries.edges.sink = SinkNow { trouble: Some("it is down".into()), ..SinkNow::default() };
+        assert!(committing(&retries).unwrap().ends_with("the sink is tried again: it is down"));
+        let mut one_of_two = running(12, COMMIT_SILENT_MS);
+        one_of_two.about.processes = 2;
+        assert!(committing(&one_of_two).is_ok());
+        one_of_two.about.process = 1;
+        assert_eq!(committing(&one_of_two), Ok("process 0 commits".to_owned()));
+    }
+
+    #[test]
+    fn it_is_ready_when_it_reads() {
+        assert!(ready(&running(1, 0)).is_ok());
+        let opening = Status::default();
+        assert_eq!(ready(&opening), Err("it opens its source".to_owned()));
+    }
+}
