@@ -133,9 +133,9 @@ fn the_wrong_port_is_told_whatever_it_answers() {
 
 #[test]
 fn a_token_is_renewed_when_the_broker_asks_and_when_it_is_connected_again() {
-    // One partition: of several, one that is silent while another begins the next day would find its own day over.
+    // One partition: of several, one that is silent while another begins ten minutes later would find its own minutes over.
     let early = input("62", "1", "2026-01-01T00:00:00Z");
-    let later = input("63", "1", "2026-01-02T00:00:00Z");
+    let later = input("63", "1", "2026-01-01T00:10:00Z");
     let topic = Topic::make(secure(), "renewed", 1);
     topic.subscribe("sensors");
     early.send(&topic, ENTRY, &[Manner::default()]);
@@ -162,6 +162,13 @@ fn a_token_is_renewed_when_the_broker_asks_and_when_it_is_connected_again() {
     write(token(&key(secure()), "admin", 600));
     later.send(&topic, ENTRY, &[Manner::default()]);
     cluster.process(0).until("the later messages", || follower.has_committed(12_000));
+    // The broker does ask: one whose token is not renewed is sent away.
+    write(token(&key(secure()), "admin", 8));
+    topic.unload();
+    thread::sleep(Duration::from_secs(5));
+    let lost = cluster.process(0).lines_with("connecting again").len();
+    thread::sleep(Duration::from_secs(8));
+    assert!(cluster.process(0).lines_with("connecting again").len() > lost, "no token is asked for");
     assert_eq!(follower.stop(cluster), 12_000);
     let mut expected = [early.expected(ENTRY).rows, later.expected(ENTRY).rows].concat();
     expected.sort();
