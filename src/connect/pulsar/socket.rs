@@ -91,7 +91,8 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
 fn advice(error: &rustls::Error) -> &'static str {
     use rustls::{CertificateError as Certificate, Error, InvalidMessage};
     match error {
-        Error::InvalidCertificate(Certificate::UnknownIssuer) => {
+        // The second, where a root of the same name has another key.
+        Error::InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
             "; give the root certificate that the broker's goes back to with --pulsar-tls-roots"
         }
         Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
