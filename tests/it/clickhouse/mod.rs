@@ -3,6 +3,7 @@
 mod doubt;
 mod faults;
 mod ledger;
+mod probe;
 mod rounds;
 mod setup;
 mod tables;
