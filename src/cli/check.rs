@@ -8,11 +8,12 @@ use super::sink::SinkArgs;
 use super::state::{S3Args, State};
 use super::topic::{TopicArgs, check as readable};
 use super::{Ended, Failure, answer, wall_clock};
+use crate::connect::clickhouse::probe as probe_tables;
 use crate::connect::probe::{Standing, Step};
 use crate::connect::pulsar::admin::Admin;
 use crate::connect::pulsar::probe::Probe;
 use crate::connect::pulsar::{Address, Client};
-use crate::connect::{clickhouse, s3};
+use crate::connect::s3::probe as probe_bucket;
 use crate::error::{Error, Fault, Result};
 use crate::plan::{self, Plan};
 use crate::snapshot::History;
@@ -74,7 +75,7 @@ pub(super) fn check(args: &Args) -> Ended {
 fn connect(args: &Args, plan: &Arc<Plan>) -> Ended {
     let mut steps = Vec::new();
     if let Some(StatePlace::S3(address)) = &args.state {
-        steps.extend(s3::probe(address, &args.s3.settings()));
+        steps.extend(probe_bucket(address, &args.s3.settings()));
     }
     // The age of the newest snapshot, which a topic is compared with, is only asked for where the state can be reached.
     let reached = !is_bad(&steps);
@@ -83,7 +84,7 @@ fn connect(args: &Args, plan: &Arc<Plan>) -> Ended {
     }
     if let Some(SinkPlace::ClickHouse(address)) = &args.sink {
         let config = args.tables.config(address, Arc::new(|| false))?;
-        steps.extend(clickhouse::probe(&config, &plan.layout, wall_clock()())?);
+        steps.extend(probe_tables(&config, &plan.layout, wall_clock()())?);
     }
     if steps.is_empty() {
         return Err(Error::configuration(

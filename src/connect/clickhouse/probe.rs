@@ -230,3 +230,31 @@ fn new_enough(version: &str) -> Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::User;
+    use super::*;
+    use crate::connect::Secret;
+    use crate::connect::probe::Standing;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let standing = |version: &str| new_enough(version).0;
+        assert_eq!(["23.8.1", "23.10", "100.1"].map(standing), [Standing::Good; 3]);
+        assert_eq!(["23.7.9", "9.9", ""].map(standing), [Standing::Bad; 3]);
+    }
+
+    #[test]
+    fn without_the_right_to_make_a_table_it_is_in_doubt_and_the_grant_is_named() {
+        let server = Server::new("http://a/", &User { name: "u".to_owned(), password: Secret::new("") });
+        let of_rows = ["window_start", "source"].map(|name| (name.to_owned(), "String".to_owned()));
+        let tables = Tables::of(Some("d"), "t", of_rows.to_vec());
+        let probe = Probe { server: &server, tables: &tables, creates: false, now: 0 };
+        let said = |text: &str| probe.unseen(&Failed::of(&clickhouse::error::Error::BadResponse(text.to_owned())));
+        let (standing, found, advice) = said("Code: 497. DB::Exception: u: Not enough privileges");
+        assert_eq!(standing, Standing::Doubtful);
+        assert!(found.contains("Not enough privileges") && advice.unwrap().contains("GRANT CREATE TABLE"), "{found}");
+        assert_eq!(said("Code: 81. DB::Exception: no database").0, Standing::Bad);
+    }
+}

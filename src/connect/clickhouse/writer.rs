@@ -157,7 +157,8 @@ impl Writer {
         if stored.keys().any(|hash| blocks.iter().all(|block| block.hash != *hash)) {
             let ours: Vec<String> = blocks.iter().map(|block| block.hash.to_string()).collect();
             let of = format!("_lane = {} AND _block NOT IN ({})", spot.lane, ours.join(", "));
-            self.remove_stale(self.place.of_lane(spot.lane), spot.commit, &of).await?;
+            let server = self.place.of_lane(spot.lane);
+            self.remove_stale(server, &self.place.rows.full, &self.run.after_commit(), spot.commit, &of).await?;
         }
         for (at, block) in blocks.iter().enumerate() {
             if stored.get(&block.hash).is_none_or(|lines| *lines < block.lines()) {
@@ -196,7 +197,7 @@ impl Writer {
             );
             if stored > 0 {
                 let of = format!("_lane = {lane} AND _block = {}", block.hash);
-                self.remove(server, &self.place.rows.full, commit, &of).await?;
+                self.remove(server, &self.place.rows.full, &self.run.after_commit(), commit, &of).await?;
             }
         }
         Err(Error::data(format!(
@@ -235,11 +236,10 @@ impl Writer {
         lines.iter().map(|line| Ok((number(line, 0)?, number(line, 1)?))).collect()
     }
 
-    /// Removes rows of a commit that earlier attempts wrote and this one does not.
-    async fn remove_stale(&self, server: &Server, commit: Epoch, of: &str) -> Result<()> {
+    /// Removes lines of a commit that earlier attempts wrote and this one does not; `within` says where they can be.
+    async fn remove_stale(&self, server: &Server, table: &str, within: &str, commit: Epoch, of: &str) -> Result<()> {
         let of = format!("{of} AND _revision < {}", self.run.attempt);
-        let (table, after) = (&self.place.rows.full, self.run.after_commit());
-        let sql = format!("SELECT count() FROM {table} WHERE {after} AND _commit = {commit} AND {of}");
+        let sql = format!("SELECT count() FROM {table} WHERE {within} AND _commit = {commit} AND {of}");
         let lines = server.ask(&format!("looking for stale rows of commit {commit}"), &sql).await?;
         let stale = lines.first().map_or(Ok(0), |line| number(line, 0))?;
         if stale > 0 {
@@ -250,13 +250,13 @@ impl Writer {
                 "removing rows of an earlier attempt that came out otherwise now"
             );
             self.place.met.removed.fetch_add(stale, Ordering::Relaxed);
-            self.remove(server, table, commit, &of).await?;
+            self.remove(server, table, within, commit, &of).await?;
         }
         Ok(())
     }
 
-    async fn remove(&self, server: &Server, table: &str, commit: Epoch, of: &str) -> Result<()> {
-        let sql = format!("DELETE FROM {table} WHERE {} AND _commit = {commit} AND {of}", self.run.after_commit());
+    async fn remove(&self, server: &Server, table: &str, within: &str, commit: Epoch, of: &str) -> Result<()> {
+        let sql = format!("DELETE FROM {table} WHERE {within} AND _commit = {commit} AND {of}");
         server.act(&format!("removing rows of commit {commit}"), &sql).await
     }
 
@@ -277,7 +277,7 @@ impl Writer {
             let spoken: Vec<String> = spoken.iter().map(u32::to_string).collect();
             let of = if spoken.is_empty() { "1".to_owned() } else { format!("_lane NOT IN ({})", spoken.join(", ")) };
             for server in &self.place.servers {
-                self.remove_stale(server, commit, &of).await?;
+                self.remove_stale(server, &self.place.rows.full, &self.run.after_commit(), commit, &of).await?;
             }
         }
         let block = Block::of(of_partitions, |line, out| {
@@ -295,6 +295,20 @@ impl Writer {
             })?;
             let place = format!("minutes/{commit}/{lane}");
             self.small(first, &self.place.minutes, &place, commit, Some(lane), &block).await?;
+        }
+        self.clear(commit).await
+    }
+
+    /// Removes what earlier attempts left in the smaller tables: an insert that was under way when a run was killed may have come
+    /// through after this run has cleared them at its start. By now those attempts are long over.
+    async fn clear(&self, commit: Epoch) -> Result<()> {
+        if !self.run.doubt.contains(&commit) {
+            return Ok(());
+        }
+        for server in &self.place.servers {
+            for target in [&self.place.rejects, &self.place.ledger, &self.place.minutes] {
+                self.remove_stale(server, &target.full, "1", commit, "1").await?;
+            }
         }
         Ok(())
     }

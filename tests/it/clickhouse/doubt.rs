@@ -61,6 +61,31 @@ fn stale_rows_of_an_earlier_attempt_go_away() {
 }
 
 #[test]
+fn lines_of_an_insert_that_a_killed_run_had_under_way_go_away() {
+    let (server, place) = (ClickHouse::shared(), scratch());
+    let calm = calm(place.path());
+    let base = Base::new(server, "late_lines");
+    let (_, commit) = doubt(&base, &calm, server);
+    let proxy = Proxy::before(server.address());
+    let ledgers = Requests::of("POST").query("INSERT").query("rows_ledger%60");
+    proxy.fault(ledgers.clone(), Fault::Refused, ALWAYS);
+    let mut running = base.pipeline(&calm, proxy.address()).start(2);
+    running.until("a ledger of the second run", || proxy.count(&ledgers) > 0);
+    // The first run's insert comes through now, after the second has cleared the tables: with what came out otherwise then.
+    let ghosts = [
+        ("rows_rejects", "partition, position, reason", "'ghost', (1, 1), 'late'"),
+        ("rows_ledger", "partition, read, folded", "'ghost', 5, 5"),
+        ("rows_ledger_minutes", "window_start, _lane, events, rows, counted", "toDateTime(60), 77, 5, 1, 5"),
+    ];
+    for (table, columns, values) in ghosts {
+        base.query(&format!("INSERT INTO {{}}.{table} ({columns}, _commit, _revision) SELECT {values}, {commit}, 1"));
+    }
+    proxy.heal();
+    running.end().demand(0).demand_words(&["of an earlier attempt"]);
+    base.demand(&calm, "late lines");
+}
+
+#[test]
 fn a_run_from_an_older_manifest_stores_again_what_it_removes() {
     let (server, place) = (ClickHouse::shared(), scratch());
     let calm = calm(place.path());

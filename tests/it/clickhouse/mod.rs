@@ -3,6 +3,7 @@
 mod doubt;
 mod faults;
 mod ledger;
+mod probe;
 mod rounds;
 pub(crate) mod setup;
 mod tables;

@@ -4,6 +4,7 @@ mod contract;
 mod crash;
 mod faults;
 mod outage;
+mod probe;
 mod refusals;
 mod snapshots;
 mod stub;
