@@ -77,14 +77,17 @@ fn load(report: &mut Report, broker: &Broker, services: &Services, ask: &Ask, so
     services.at_the_edges(&mut command, &table);
     let running = Watched::start(command);
     let mut gen_command = generator(broker, &topic, sources, ask.minutes * 60 * STEADY);
-    gen_command.args(["--pace", &STEADY.to_string(), "--start", &now_ms().to_string()]);
+    let start = now_ms();
+    gen_command.args(["--pace", &STEADY.to_string(), "--start", &start.to_string()]);
     Watched::start(gen_command).end_of_it(PATIENCE);
+    // The generator takes a while to connect, and has a while to wait for the last receipt: that is in each lag, too.
+    let behind = now_ms() - start - ask.minutes as i64 * MINUTE_MS;
     let (seconds, since) = (running.so_far(), Instant::now());
     let taken = running.until(PATIENCE, || since.elapsed() >= AFTERWARDS);
     let share = 100.0 * seconds.cpu.as_secs_f64() / seconds.wall.as_secs_f64();
     let lags = lags(&log);
     report.line(format!(
-        "{name:<60} {STEADY} a second for {} minutes: cpu {share:.1} %, peak {} MiB, lag of {} commits: p50 {}, p99 {}, most {}",
+        "{name:<60} {STEADY} a second for {} minutes: cpu {share:.1} %, peak {} MiB, lag of {} commits: p50 {}, p99 {}, most {}; of these, messages were sent {behind} ms after their time",
         ask.minutes,
         taken.peak_rss >> 20,
         lags.len(),
