@@ -1,6 +1,6 @@
 //! A broker of the bench's own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::served::{self, Served, ask, free_port};
@@ -50,7 +50,7 @@ impl Broker {
     }
 }
 
-fn script(plain: u16, web: u16, state: &PathBuf) -> Command {
+fn script(plain: u16, web: u16, state: &Path) -> Command {
     let mut command = served::script("pulsar", state);
     command.env("MINUET_PULSAR_PORT", plain.to_string()).env("MINUET_PULSAR_WEB", web.to_string());
     command

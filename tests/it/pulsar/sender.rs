@@ -79,7 +79,7 @@ impl Sender {
         }
     }
 
-    fn try_open(broker: &Broker, log: &str) -> Result<Self, BaseCommand> {
+    fn try_open(broker: &Broker, log: &str) -> Result<Self, Box<BaseCommand>> {
         let socket = TcpStream::connect(("127.0.0.1", broker.port())).expect("the broker listens");
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
@@ -188,7 +188,7 @@ impl Sender {
     }
 
     /// The next command of this kind; the error is another that came. Pings are answered.
-    fn reply(&mut self, expected: Type) -> Result<BaseCommand, BaseCommand> {
+    fn reply(&mut self, expected: Type) -> Result<BaseCommand, Box<BaseCommand>> {
         loop {
             let command = self.read();
             match Type::try_from(command.r#type) {
@@ -197,7 +197,7 @@ impl Sender {
                     let pong = Some(Default::default());
                     self.command(BaseCommand { r#type: Type::Pong as i32, pong, ..Default::default() });
                 }
-                _ => return Err(command),
+                _ => return Err(Box::new(command)),
             }
         }
     }
