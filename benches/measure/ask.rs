@@ -25,6 +25,9 @@ pub struct Ask {
     /// Runs of each case; the one that took the least CPU is shown.
     #[arg(long, default_value_t = 1)]
     pub repeat: usize,
+    /// Minutes of a steady load (topic only).
+    #[arg(long, default_value_t = 1)]
+    pub minutes: u64,
     /// Only cases and parts whose name holds this.
     #[arg(long)]
     pub only: Option<String>,

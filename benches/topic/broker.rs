@@ -1,15 +1,14 @@
-//! A broker of the bench's own, which ends with it.
+//! A broker of the bench's own.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::served::{self, Served, ask, free_port};
 
 /// A running broker.
 pub struct Broker {
-    shell: Child,
-    /// The broker ends when this is closed.
-    orders: Option<ChildStdin>,
+    /// Held for as long as it is to run.
+    _served: Served,
     plain: u16,
     web: u16,
     state: PathBuf,
@@ -20,14 +19,8 @@ impl Broker {
     pub fn start() -> Self {
         let (plain, web) = (free_port(), free_port());
         let state = std::env::temp_dir().join(format!("minuet-bench-pulsar-{}", std::process::id()));
-        let mut command = script(plain, web, &state, "serve");
-        let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash is installed");
-        let mut answer = String::new();
-        let out = shell.stdout.take().expect("it is a pipe");
-        BufReader::new(out).read_line(&mut answer).expect("a pipe can be read");
-        assert_eq!(answer.trim(), "up", "the broker did not start; what it said is above");
-        let orders = shell.stdin.take();
-        Broker { shell, orders, plain, web, state }
+        let served = Served::start(script(plain, web, &state));
+        Broker { _served: served, plain, web, state }
     }
 
     /// A topic as `--source` and `--to` take it.
@@ -40,41 +33,25 @@ impl Broker {
         format!("http://127.0.0.1:{}", self.web)
     }
 
-    /// One of the commands of its script.
-    pub fn script(&self, verb: &str) -> Command {
-        script(self.plain, self.web, &self.state, verb)
+    /// Pulsar's own load tool against it.
+    pub fn perf(&self) -> Command {
+        let mut command = script(self.plain, self.web, &self.state);
+        command.arg("perf");
+        command
     }
 
     /// Has it delete nothing, whatever is read.
     pub fn keep_everything(&self) {
         let body = r#"{"retentionTimeInMinutes":-1,"retentionSizeInMB":-1}"#;
-        let mut stream = TcpStream::connect(("127.0.0.1", self.web)).expect("it listens");
-        let head =
-            "POST /admin/v2/namespaces/public/default/retention HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close";
-        write!(stream, "{head}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-            .expect("it takes a request");
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).expect("it answers");
+        let head = "POST /admin/v2/namespaces/public/default/retention HTTP/1.0\r\nHost: 127.0.0.1";
+        let type_and_length = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+        let answer = ask(self.web, &format!("{head}\r\n{type_and_length}\r\n\r\n{body}"));
         assert!(answer.contains(" 204"), "it keeps nothing: {answer}");
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.orders = None;
-        // One that does not end by itself ends with the bench.
-        let _ = self.shell.wait();
-    }
-}
-
-fn script(plain: u16, web: u16, state: &PathBuf, verb: &str) -> Command {
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/stack/pulsar/pulsar.sh"));
-    command.arg(verb).env("MINUET_STACK", state);
+fn script(plain: u16, web: u16, state: &Path) -> Command {
+    let mut command = served::script("pulsar", state);
     command.env("MINUET_PULSAR_PORT", plain.to_string()).env("MINUET_PULSAR_WEB", web.to_string());
     command
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has an address").port()
 }

@@ -1,13 +1,16 @@
 //! The whole program on a real broker: topics filled once by `minuet gen`, read again by `minuet run` under new subscriptions, and by
-//! the broker's own perf consumer beside it.
+//! the broker's own perf consumer beside it; and from a topic into ClickHouse with state in S3.
 
 mod broker;
 #[path = "../measure/mod.rs"]
 mod measure;
+mod served;
+mod services;
+mod systems;
 mod watched;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +40,7 @@ fn main() {
             }
         }
     }
+    systems::cases(&mut report, &broker, &ask);
     report.end(&ask);
 }
 
@@ -83,17 +87,22 @@ fn fill(broker: &Broker, ask: &Ask, sources: u64, (batch, codec): (u32, &str), t
     Watched::start(command).end_of_it(PATIENCE)
 }
 
-/// Reads a topic to its end, from the start of the program until everything is committed.
-fn read(broker: &Broker, events: u64, topic: &str, repeat: usize) -> Taken {
-    let place = tempfile::tempdir().expect("a folder can be made");
-    let own = place.path().join("sensors");
+/// A copy of the dataflow, below a folder, whose topic's last minutes close soon: waiting costs no CPU, only patience.
+fn quick(place: &Path) -> PathBuf {
+    let own = place.join("sensors");
     fs::create_dir(&own).expect("a folder can be made");
     fs::copy(dataflow().join("schema.avsc"), own.join("schema.avsc")).expect("it can be copied");
-    // The topic's last minutes close when it has been quiet for so long; waiting costs no CPU, only patience.
     let toml = fs::read_to_string(dataflow().join("dataflow.toml")).expect("it is ours");
     let quick = toml.replace("idle_after = \"30s\"", "idle_after = \"1s\"");
     assert_ne!(quick, toml, "the dataflow says how long a partition is quiet");
     fs::write(own.join("dataflow.toml"), quick).expect("it can be written");
+    own
+}
+
+/// Reads a topic to its end, from the start of the program until everything is committed.
+fn read(broker: &Broker, events: u64, topic: &str, repeat: usize) -> Taken {
+    let place = tempfile::tempdir().expect("a folder can be made");
+    let own = quick(place.path());
     let (state, out) = (place.path().join("state"), place.path().join("out"));
     let mut command = minuet("run");
     command.arg(&own).args(["--source", &broker.address(topic), "--subscription", &format!("bench-{repeat}")]);
@@ -107,7 +116,7 @@ fn read(broker: &Broker, events: u64, topic: &str, repeat: usize) -> Taken {
 }
 
 fn perf(broker: &Broker, events: u64, topic: &str) -> Taken {
-    let mut command = broker.script("perf");
+    let mut command = broker.perf();
     command.args(["consume", "-ss", "perf", "-sp", "Earliest", "-m", &events.to_string()]);
     command.arg(format!("persistent://{topic}")).stdout(Stdio::null()).stderr(Stdio::null());
     Watched::start(command).end_of_it(PATIENCE)

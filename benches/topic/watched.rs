@@ -57,9 +57,14 @@ impl Watched {
             assert!(self.began.elapsed() < patience, "nothing came of it");
             sleep(LOOK);
         }
-        let taken = self.taken().expect("it is still there");
+        let taken = self.so_far();
         self.child.kill().and_then(|()| self.child.wait()).expect("it can be ended");
         taken
+    }
+
+    /// What it has taken so far; it must still run.
+    pub fn so_far(&self) -> Taken {
+        self.taken().expect("it is still there")
     }
 
     /// What it has taken so far; none where it has ended.

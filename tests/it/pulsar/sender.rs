@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prost::Message as _;
 use pulsar::message::proto::{
@@ -20,6 +21,9 @@ const WINDOW: u64 = 100;
 
 /// How long the broker may take to acknowledge.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// From one try to open a producer to the next.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// How the messages of an entry lie in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +66,20 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Connects; `log` is the name of a partition, or of an unpartitioned topic.
+    /// Connects; `log` is the name of a partition, or of an unpartitioned topic. A broker that has just come back says that it has no
+    /// place to store anything, for a while.
     pub(crate) fn open(broker: &Broker, log: &str) -> Self {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Sender::try_open(broker, log) {
+                Ok(sender) => return sender,
+                Err(answer) => assert!(Instant::now() < end, "no producer on {log}: {answer:?}"),
+            }
+            thread::sleep(AGAIN);
+        }
+    }
+
+    fn try_open(broker: &Broker, log: &str) -> Result<Self, Box<BaseCommand>> {
         let socket = TcpStream::connect(("127.0.0.1", broker.port())).expect("the broker listens");
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
@@ -89,8 +105,8 @@ impl Sender {
         let producer = CommandProducer { topic: log.to_owned(), producer_id: 1, request_id: 2, ..Default::default() };
         let r#type = Type::Producer as i32;
         sender.command(BaseCommand { r#type, producer: Some(producer), ..Default::default() });
-        sender.answer(Type::ProducerSuccess);
-        sender
+        sender.reply(Type::ProducerSuccess)?;
+        Ok(sender)
     }
 
     /// Sends one entry.
@@ -166,17 +182,22 @@ impl Sender {
         self.socket.write_all(&frame).expect("the broker takes what is sent");
     }
 
-    /// The next command of this kind; pings are answered.
+    /// The next command, which must be of this kind.
     fn answer(&mut self, expected: Type) -> BaseCommand {
+        self.reply(expected).unwrap_or_else(|found| panic!("{expected:?} was expected, found {found:?}"))
+    }
+
+    /// The next command of this kind; the error is another that came. Pings are answered.
+    fn reply(&mut self, expected: Type) -> Result<BaseCommand, Box<BaseCommand>> {
         loop {
             let command = self.read();
             match Type::try_from(command.r#type) {
-                Ok(found) if found == expected => return command,
+                Ok(found) if found == expected => return Ok(command),
                 Ok(Type::Ping) => {
                     let pong = Some(Default::default());
                     self.command(BaseCommand { r#type: Type::Pong as i32, pong, ..Default::default() });
                 }
-                _ => panic!("{expected:?} was expected, found {command:?}"),
+                _ => return Err(Box::new(command)),
             }
         }
     }

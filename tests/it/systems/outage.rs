@@ -130,10 +130,10 @@ fn memory_is_bounded_while_clickhouse_and_then_s3_are_away() {
         running.until("a commit after ClickHouse is back", || stage.follower.pipeline.newest() != newest);
         services.s3.kill();
         thread::sleep(away);
-        services.s3.start_again();
-        sending.join().expect("all is sent");
         let newest = stage.follower.pipeline.newest();
+        services.s3.start_again();
         running.until("a commit after S3 is back", || stage.follower.pipeline.newest() != newest);
+        sending.join().expect("all is sent");
         resident(&running)
     });
     running.signal("TERM");

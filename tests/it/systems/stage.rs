@@ -58,7 +58,7 @@ impl Own {
 /// Events of sensors in eight partitions, with everything that makes rejects.
 pub(super) fn troubled(seed: &str) -> Input {
     let trouble = [("out-of-order", "0.2"), ("late", "0.02"), ("malformed", "0.002")];
-    let own = [("seed", seed), ("events", "100000"), ("sources", "400"), ("rate", "50"), ("partitions", "8")];
+    let own = [("seed", seed), ("events", "60000"), ("sources", "400"), ("rate", "30"), ("partitions", "8")];
     Input::generate("sensors", &[&trouble[..], &own].concat())
 }
 
