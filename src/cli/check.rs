@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::environment;
 use super::place::{SourcePlace, StatePlace};
 use super::state::{S3Args, State};
 use super::topic::{TopicArgs, check as readable};
@@ -28,9 +29,9 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
     /// Try --source step by step, as a run would use it, and say what to do about what fails.
-    #[arg(long, requires = "source")]
+    #[arg(long)]
     pub connect: bool,
-    /// The source to try: pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC.
+    /// The source to try: pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC; unless given, what PULSAR_URL and PULSAR_TOPIC say.
     #[arg(long, value_name = "PLACE", requires = "connect")]
     pub source: Option<SourcePlace>,
     /// The state of the pipeline, dir:DIR or s3://BUCKET/PREFIX: how old its newest snapshot is matters to the source.
@@ -63,13 +64,13 @@ pub(super) fn check(args: &Args) -> Ended {
 }
 
 fn connect(args: &Args, plan: &Arc<Plan>) -> Ended {
-    let Some(SourcePlace::Pulsar(address)) = &args.source else {
+    let SourcePlace::Pulsar(address) = environment::source(args.source.as_ref())? else {
         return Err(Error::configuration(
             "--connect tries a topic: give --source pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC",
         )
         .into());
     };
-    let steps = steps(args, plan, address)?;
+    let steps = steps(args, plan, &address)?;
     if args.json {
         answer(serde_json::json!({ "steps": steps }))?;
     } else {
