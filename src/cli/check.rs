@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::environment;
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::sink::SinkArgs;
 use super::state::{S3Args, State};
@@ -34,7 +35,7 @@ pub struct Args {
     /// Try --source, --sink and --state step by step, as a run would use them, and say what to do about what fails.
     #[arg(long)]
     pub connect: bool,
-    /// The source to try: pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC.
+    /// The source to try: pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC; unless given, what PULSAR_URL and PULSAR_TOPIC say.
     #[arg(long, value_name = "PLACE", requires = "connect")]
     pub source: Option<SourcePlace>,
     /// The sink to try: clickhouse://HOST:PORT/DATABASE.TABLE. A table beside it is made and removed again.
@@ -79,10 +80,10 @@ fn connect(args: &Args, plan: &Arc<Plan>) -> Ended {
     }
     // The age of the newest snapshot, which a topic is compared with, is only asked for where the state can be reached.
     let reached = !is_bad(&steps);
-    if let Some(SourcePlace::Pulsar(address)) = &args.source {
+    if let Some(SourcePlace::Pulsar(address)) = &environment::source_if_any(args.source.as_ref())? {
         steps.extend(of_topic(args, plan, address, reached)?);
     }
-    if let Some(SinkPlace::ClickHouse(address)) = &args.sink {
+    if let Some(SinkPlace::ClickHouse(address)) = &environment::sink_if_any(args.sink.as_ref(), &plan.name)? {
         let config = args.tables.config(address, Arc::new(|| false))?;
         steps.extend(probe_tables(&config, &plan.layout, wall_clock()())?);
     }

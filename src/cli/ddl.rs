@@ -42,7 +42,7 @@ pub(super) fn ddl(args: &Args) -> Ended {
 }
 
 /// A dataflow's name as a table may have it.
-fn table_of(plan: &Plan) -> String {
+pub(super) fn table_of(plan: &Plan) -> String {
     let name = plan.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod ddl;
 mod demo;
+mod environment;
 mod generate;
 mod http;
 mod launch;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::ddl::table_of;
+use super::environment;
 use super::http::{self, HttpPlace, Met};
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::report::Report;
@@ -42,12 +44,13 @@ pub struct Args {
     #[arg(value_name = "DATAFLOW_DIR")]
     pub dataflow: PathBuf,
     /// Where events come from: files:GLOB (Avro container files, and capture files named *.events), or a topic,
-    /// pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC (pulsar+ssl:// for TLS).
+    /// pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC (pulsar+ssl:// for TLS); unless given, what PULSAR_URL and PULSAR_TOPIC say.
     #[arg(long, value_name = "PLACE")]
-    pub source: SourcePlace,
-    /// Where rows go: files:DIR, or tables, clickhouse://HOST[:8123][,HOST...]/DATABASE.TABLE (clickhouses:// for TLS).
+    pub source: Option<SourcePlace>,
+    /// Where rows go: files:DIR, or tables, clickhouse://HOST[:8123][,HOST...]/DATABASE.TABLE (clickhouses:// for TLS);
+    /// unless given, what CLICKHOUSE_URL says.
     #[arg(long, value_name = "PLACE")]
-    pub sink: SinkPlace,
+    pub sink: Option<SinkPlace>,
     /// Where snapshots live: dir:DIR, or s3://BUCKET/PREFIX.
     #[arg(long, value_name = "PLACE")]
     pub state: StatePlace,
@@ -132,6 +135,8 @@ pub(super) fn run(args: &Args) -> Ended {
     let stoppable = stop_on_signals()?;
     start_log(args.log, args.log_format);
     let plan = Arc::new(plan::load(&args.dataflow).map_err(Failure::Problems)?);
+    let (source, sink) =
+        (environment::source(args.source.as_ref())?, environment::sink(args.sink.as_ref(), &table_of(&plan))?);
     let hosts = args.shape.hosts()?;
     let board = http::board(&plan, &hosts);
     let _told = http::tell(&args.http.clone().unwrap_or_default(), hosts.process, &board)?;
@@ -140,8 +145,8 @@ pub(super) fn run(args: &Args) -> Ended {
         opened => opened?,
     };
     let over = stoppable.fate.clone();
-    let (place, topic, reader) = (args.source.clone(), args.topic.clone(), Arc::clone(&plan));
-    let opened = args.tables.open(&args.sink, &plan, Arc::new(move || over.is_over()))?;
+    let (place, topic, reader) = (source, args.topic.clone(), Arc::clone(&plan));
+    let opened = args.tables.open(&sink, &plan, Arc::new(move || over.is_over()))?;
     let edges = Edges {
         input: Arc::new(move || input(&place, &topic, &reader)),
         sink: opened.sink,
@@ -157,7 +162,7 @@ pub(super) fn run(args: &Args) -> Ended {
     let combine = args.combine.across(hosts.processes());
     let how = How { hosts, keep: args.keep.get(), combine, begin, board };
     let (code, came) = drive(&plan, &edges, how, &stoppable)?;
-    tell(args, code, &came)?;
+    tell(args, &sink, code, &came)?;
     Ok(code)
 }
 
@@ -171,7 +176,7 @@ fn input(place: &SourcePlace, topic: &TopicArgs, plan: &Arc<Plan>) -> Result<Inp
     }
 }
 
-fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
+fn tell(args: &Args, sink: &SinkPlace, code: u8, came: &Came) -> Result<(), Error> {
     let process = args.shape.process;
     match came {
         Came::Summary(summary) if args.json => {
@@ -180,7 +185,7 @@ fn tell(args: &Args, code: u8, came: &Came) -> Result<(), Error> {
         Came::Summary(summary) => {
             answer(summary)?;
             if summary.counters.read > summary.counters.folded {
-                let rejects = match &args.sink {
+                let rejects = match sink {
                     SinkPlace::Files(dir) => dir.join("rejects").display().to_string(),
                     SinkPlace::ClickHouse(address) => format!("{address}_rejects"),
                 };

@@ -55,6 +55,9 @@ pub fn alive(board: &Board, pulse: &mut Pulse, now: Instant) -> Verdict {
 
 /// Whether the process does its work.
 pub fn ready(status: &Status) -> Verdict {
+    if let Some(trouble) = status.edges.sink.trouble.as_ref().or(status.edges.store.trouble.as_ref()) {
+        return Err(format!("what it writes to is away: {trouble}"));
+    }
     match status.stage {
         Stage::Running => Ok("it has resumed, its source is open, and all processes have met".to_owned()),
         other => Err(stage(other).to_owned()),

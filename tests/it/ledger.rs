@@ -106,7 +106,7 @@ fn whatever_is_changed_is_found_and_named() {
     changed[0] = changed[0].replacen(&count, "\"count\":999", 1);
     with_file(&rows, Some(changed), || found("a count changed", &[&minute, "the counts of its rows come to"]));
     let source = row.as_object().expect("it is an object").values().nth(1).expect("it has a source");
-    let mut changed = written.clone();
+    let mut changed = written;
     changed[0] = changed[0].replacen(&source.to_string(), "\"another\"", 1);
     with_file(&rows, Some(changed), || found("a source changed", &[&minute, "the content of its rows"]));
     with_file(&rows, None, || found("a file of rows gone", &[&minute, "rows are missing"]));
@@ -118,7 +118,7 @@ fn whatever_is_changed_is_found_and_named() {
     with_file(&ledger, None, || found("a ledger file gone", &["a hole", "have no line in the ledger"]));
     let last = written.len() - 1;
     with_file(&ledger, Some(written[..last].to_vec()), || {
-        found("a line gone", &[&commit, "have no line in the ledger"])
+        found("a line gone", &[&commit, "have no line in the ledger"]);
     });
     for (name, words) in [("read", " folded + "), ("from", "it begins at"), ("events", " events were folded")] {
         let at = written.iter().position(|line| line.contains(&format!("\"{name}\":"))).expect("a line has it");

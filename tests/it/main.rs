@@ -16,6 +16,7 @@ mod fuzz;
 mod harness;
 mod ledger;
 mod memory;
+mod operate;
 mod oracle;
 mod pulsar;
 mod refusals;

@@ -75,7 +75,7 @@ fn next_block(bytes: &[u8]) -> Result<Option<&[u8]>, Exception> {
         return Ok(None);
     }
     let (packed, plain) = (length(bytes, SUM + 1), length(bytes, SUM + 5));
-    if packed < HEADER || packed > LARGEST || plain > LARGEST {
+    if !(HEADER..=LARGEST).contains(&packed) || plain > LARGEST {
         let text = format!("a compressed block claims {packed} bytes for {plain}, which cannot be");
         return Err(Exception::new(271, text, "CANNOT_DECOMPRESS"));
     }

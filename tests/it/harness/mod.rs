@@ -58,6 +58,9 @@ pub(crate) fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
 pub(crate) fn minuet<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_minuet"));
     command.args(arguments).env_remove("FAILPOINTS").env_remove("RUST_LOG");
+    ["PULSAR_URL", "PULSAR_TOPIC", "CLICKHOUSE_URL"].into_iter().for_each(|name| {
+        command.env_remove(name);
+    });
     // Many run at once, and one port is enough for one of them only.
     command.env("MINUET_HTTP", "off");
     command
