@@ -94,7 +94,8 @@ fn a_run_from_an_older_manifest_stores_again_what_it_removes() {
     pipeline.flags.extend(["--keep", "1000"].map(str::to_owned));
     pipeline.run(2).demand(0);
     base.demand(&calm, "forth");
-    pipeline.run_with(3, &["--from", "5"]).demand(0);
+    // The genesis, for how many commits there are later is a matter of how fast the machine is.
+    pipeline.run_with(3, &["--from", "2"]).demand(0);
     base.demand(&calm, "back");
     assert_eq!(base.number("SELECT countIf(went_back) FROM {}.rows_runs"), 1);
 }
