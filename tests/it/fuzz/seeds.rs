@@ -14,6 +14,7 @@ use minuet::dataflow::{Batch, Records};
 use minuet::snapshot::{Manifest, PartRef, PartitionCut, part};
 use pulsar_double::proto::{CommandError, CommandMessage, CommandPing, MessageIdData};
 use pulsar_double::{Codec as Packed, Message, Shape, Type, command, frame as framed};
+use sha2::{Digest, Sha256};
 use timely::dataflow::channels::ContainerBytes;
 
 use super::corpus;
@@ -194,11 +195,11 @@ fn manifest() {
     seed("manifest", "good-commit", &commit);
     seed("manifest", "bad-checksum", &with(&commit, commit.len() - 2, b'x'));
     seed("manifest", "bad-no-checksum", &commit[..commit.len() - 73]);
-    seed(
-        "manifest",
-        "bad-newer",
-        &String::from_utf8(commit.clone()).unwrap().replace("\"format\":2", "\"format\":3").into_bytes(),
-    );
+    let line = std::str::from_utf8(&commit).unwrap().lines().next().unwrap();
+    // Of a format that no minuet has, with the right checksum: the format is what is refused.
+    let newer = line.replacen("\"format\":", "\"format\":9", 1);
+    let checksum: String = Sha256::digest(&newer).iter().map(|byte| format!("{byte:02x}")).collect();
+    seed("manifest", "bad-newer", format!("{newer}\nsha256:{checksum}\n").as_bytes());
     seed("manifest", "bad-schedule", &Manifest { commit: Some(9), next: vec![9], ..claim }.encode());
     seed("manifest", "bad-utf8", &with(&commit, 20, 0xff));
 }
