@@ -18,7 +18,8 @@ state=$(realpath -m "${MINUET_STACK:-$cache/stack}")/clickhouse
 readonly version=26.7.3-stable.1
 readonly sum=36ad4e999882821ef13cf2d0f52c93f48e6ee1b4498b35a201c23ce4b8d15bf5
 library=$cache/libchdb-$version.so
-service=clickhouse port=${MINUET_CLICKHOUSE_PORT:-8123} port_from=MINUET_CLICKHOUSE_PORT
+service=clickhouse port=${MINUET_CLICKHOUSE_PORT:-8123} ports_from=MINUET_CLICKHOUSE_PORT
+ports=("$port") address=http://127.0.0.1:$port
 program=$(cd "$project" && realpath -m "${CARGO_TARGET_DIR:-target}")/debug/clickhouse-front
 readonly user=minuet password=minuet-demo
 # shellcheck source=scripts/stack/daemon.sh
@@ -50,6 +51,9 @@ install() {
   # cargo itself knows whether there is anything to do.
   (cd "$project" && cargo build --locked --quiet --package clickhouse-front) >&2 8>&-
 }
+
+configure() { :; }
+ours() { runs "$1" "$program"; }
 
 launch() {
   CLICKHOUSE_FRONT_PASSWORD=$password exec "${leash[@]}" "$program" --library "$library" --path "$state/data" \

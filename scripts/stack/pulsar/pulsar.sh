@@ -20,18 +20,19 @@ jars=$cache/pulsar-$(sha256sum "$here/pom.xml" | cut -c1-12)
 jars_sum=aadef83828a43b69d51f5b8412e0e8995831e7442bbba105707be5be41ea1fc5
 port=${MINUET_PULSAR_PORT:-6650} web=${MINUET_PULSAR_WEB:-8080} tls=${MINUET_PULSAR_TLS:-}
 admin=http://127.0.0.1:$web/admin/v2
-readonly patience=180 # seconds until a broker is healthy; 7 on a quiet machine
+service=pulsar ports=("$port" "$web") ports_from="MINUET_PULSAR_PORT, MINUET_PULSAR_WEB and MINUET_PULSAR_TLS"
+[[ -z $tls ]] || ports+=("$tls")
+address="pulsar://127.0.0.1:$port${tls:+ and pulsar+ssl://127.0.0.1:$tls}, admin $admin"
+# shellcheck source=scripts/stack/daemon.sh
+source "$here/../daemon.sh"
+patience=180 # 7 on a quiet machine
 
-usage() { sed -n '2,${/^#/!q;s/^# \{0,1\}//;p;}' "$0"; }
-say() { echo "pulsar: $*" >&2; }
-die() { say "$*"; exit 1; }
-
-demand() { # PROGRAM PACKAGE
-  command -v "$1" > /dev/null || die "$1 is missing; install it, on Debian or Ubuntu by: apt-get install $2"
+demand_package() { # PROGRAM PACKAGE
+  demand "$1" "install it, on Debian or Ubuntu by: apt-get install $2"
 }
 
 demand_java() {
-  demand java openjdk-17-jre-headless
+  demand_package java openjdk-17-jre-headless
   local found
   found=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
   [[ ${found:-0} -ge 17 ]] || die "java is of version ${found:-unknown}, Pulsar needs 17 or later (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)"
@@ -40,7 +41,7 @@ demand_java() {
 install() (
   [[ ! -d $jars ]] || return 0
   demand_java
-  demand mvn maven
+  demand_package mvn maven
   mkdir -p "$cache"
   exec 8> "$jars.lock"
   flock 8
@@ -68,14 +69,8 @@ jvm() { # runs java in place of the shell, so that its process id is the one of 
     -XX:TieredStopAtLevel=1 -Dio.netty.tryReflectionSetAccessible=true \
     "-Dlog4j2.configurationFile=$here/log4j2.properties" ${MINUET_PULSAR_JVM:-} "$@"
 }
-leash=() # what the broker is started by
 
-process() { cat "$state/pid" 2> /dev/null || true; }
-alive() {
-  local id
-  id=$(process)
-  [[ -n $id ]] && tr '\0' ' ' 2> /dev/null < "/proc/$id/cmdline" | grep -q "PulsarStandaloneStarter -c $state/"
-}
+ours() { tr '\0' ' ' 2> /dev/null < "/proc/$1/cmdline" | grep -q "PulsarStandaloneStarter -c $state/"; }
 
 rest() { # METHOD PATH [JSON]
   local as=()
@@ -83,71 +78,29 @@ rest() { # METHOD PATH [JSON]
   curl --silent --show-error --fail-with-body --max-time 30 "${as[@]}" --request "$1" --header 'Content-Type: application/json' \
     ${3:+--data "$3"} "$admin/$2"
 }
-healthy() { [[ $(rest GET brokers/health 2> /dev/null) == ok ]] && rest GET namespaces/public/default > /dev/null 2>&1; }
+ready() { [[ $(rest GET brokers/health 2> /dev/null) == ok ]] && rest GET namespaces/public/default > /dev/null 2>&1; }
 
-configure() {
-  mkdir -p "$state"
+lines() {
   sed -e "s/@PORT@/$port/; s/@WEB@/$web/" "$here/standalone.conf"
   if [[ -n $tls ]]; then
-    demand openssl openssl >&2
+    demand_package openssl openssl
     "$here/tls.sh" "$state/tls" "$tls"
   fi
   printf '%s\n' "${MINUET_PULSAR_CONF:-}"
 }
+configure() { lines > "$state/standalone.conf" || die "the broker's configuration cannot be made in $state"; }
 
-start() {
-  install
-  demand curl curl
-  local taken end=$((SECONDS + 5))
-  for taken in "$port" "$web" $tls; do
-    # A broker that was killed a moment ago may still hold it.
-    while (exec 3<> "/dev/tcp/127.0.0.1/$taken") 2> /dev/null && ((SECONDS < end)); do sleep 0.1; done
-    ((SECONDS < end)) ||
-      die "port $taken of 127.0.0.1 is taken by another program; choose others by MINUET_PULSAR_PORT, MINUET_PULSAR_WEB and MINUET_PULSAR_TLS"
-  done
-  mkdir -p "$state"
-  configure > "$state/standalone.conf" || die "the broker's configuration cannot be made in $state"
+launch() {
   cd "$state"
   jvm -XX:+ExitOnOutOfMemoryError -Dpulsar.allocator.exit_on_oom=true org.apache.pulsar.PulsarStandaloneStarter \
-    -c "$state/standalone.conf" -nfw -nss --metadata-dir "$state/data/metadata" --bookkeeper-dir "$state/data/bookkeeper" \
-    < /dev/null >> "$state/broker.log" 2>&1 8>&- &
-  echo $! > "$state/pid"
-  disown # bash need not tell when it is killed
-  end=$((SECONDS + patience))
-  until healthy; do
-    kill -0 "$(process)" 2> /dev/null || { tail -n 20 "$state/broker.log" >&2; die "the broker ended, its log is $state/broker.log"; }
-    ((SECONDS < end)) || die "the broker is not healthy after $patience s, its log is $state/broker.log"
-    sleep 0.2
-  done
+    -c "$state/standalone.conf" -nfw -nss --metadata-dir "$state/data/metadata" --bookkeeper-dir "$state/data/bookkeeper"
 }
 
-up() {
-  leash=(setsid)
-  mkdir -p "$state"
-  exec 8> "$state/lock"
-  flock 8
-  if alive; then healthy || die "the broker runs as process $(process) but is not healthy, its log is $state/broker.log"; else start; fi
-  echo "pulsar is up: pulsar://127.0.0.1:$port${tls:+ and pulsar+ssl://127.0.0.1:$tls}, admin $admin"
-  echo "  log $state/broker.log${tls:+, CA $state/tls/ca.pem, token $state/tls/admin.jwt}"
+prepare() { :; }
+
+tell() {
+  [[ -z $tls ]] || echo "  CA $state/tls/ca.pem, token $state/tls/admin.jwt"
   echo "  next: scripts/stack.sh pulsar topic public/default/sensors 4"
-}
-
-halt() { # SIGNAL
-  local id tries=0
-  id=$(process)
-  if alive; then
-    kill "-$1" "$id"
-    while alive && ((tries++ < 300)); do sleep 0.1; done
-    ! alive || kill -KILL "$id"
-  fi
-  rm -f "$state/pid"
-}
-
-status() {
-  alive || { echo "pulsar is down"; return 3; }
-  local memory
-  memory=$(awk '/^VmRSS/ { print int($2 / 1024) }' "/proc/$(process)/status")
-  echo "pulsar is up: process $(process), $memory MB, health $(rest GET brokers/health 2>&1 || true), pulsar://127.0.0.1:$port, admin $admin"
 }
 
 topic() { # TENANT/NS/NAME [COUNT]
@@ -173,28 +126,7 @@ perf() { # produce|consume ARGS...
     -u "pulsar://127.0.0.1:$port" "${@:2}"
 }
 
-serve() {
-  # Also where this shell is killed, the broker does not stay behind.
-  ! command -v setpriv > /dev/null || leash=(setpriv --pdeathsig KILL)
-  trap 'halt KILL; rm -rf "$state"; rmdir "${state%/pulsar}" 2> /dev/null || true' EXIT
-  local order
-  start
-  echo up
-  while read -r order; do
-    case $order in
-      kill) halt KILL && echo down ;;
-      stop) halt TERM && echo down ;;
-      start) start && echo up ;;
-      *) die "'$order' is not understood; kill, stop and start are" ;;
-    esac
-  done
-}
-
 case ${1:-} in
-  install | up | status | serve) "$1" ;;
-  down) halt TERM ;;
-  kill) halt KILL ;;
   topic | perf) "$@" ;;
-  help) usage ;;
-  *) usage >&2; exit 2 ;;
+  *) obey "$@" ;;
 esac

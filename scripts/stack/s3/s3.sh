@@ -15,7 +15,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=$(realpath -m "${MINUET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/minuet}")
 state=$(realpath -m "${MINUET_STACK:-$cache/stack}")/s3
 readonly version=v1.8.0 go_needed=1.26
-service=s3 port=${MINUET_S3_PORT:-9000} port_from=MINUET_S3_PORT
+service=s3 port=${MINUET_S3_PORT:-9000} ports_from=MINUET_S3_PORT
+ports=("$port") address=http://127.0.0.1:$port
 program=$cache/versitygw-$version
 readonly key=minuet secret=minuet-demo-secret region=us-east-1 bucket=minuet
 # shellcheck source=scripts/stack/daemon.sh
@@ -43,6 +44,9 @@ install() (
   mv "$program.part/versitygw" "$program"
   rmdir "$program.part"
 )
+
+configure() { :; }
+ours() { runs "$1" "$program"; }
 
 launch() {
   # Clients of today keep their connections; a server that closes each would hide what a stale one does to them.
