@@ -390,18 +390,6 @@ pub const TOPIC_REPORT_MS: u64 = 10_000;
 /// Milliseconds for which a few entries wait for more before the slot is woken for them: it steps its whole graph each time.
 pub const PULSAR_LINGER_MS: u64 = 2;
 
-/// A connection that brings many small pieces is looked at so often, in milliseconds.
-pub const PULSAR_PACE_MS: u64 = 1;
-
-/// A read of less than this is small.
-pub const PULSAR_SMALL_READ_BYTES: usize = 16 << 10;
-
-/// So many small reads, each within [`PULSAR_PACE_MS`] of the one before, are many.
-pub const PULSAR_SMALL_READS: u32 = 16;
-
-/// After so many looks at which nothing was there, a connection is waited for again.
-pub const PULSAR_LOOKS_IN_VAIN_MAX: u32 = 16;
-
 /// Entries, and bytes of them, for which the slot is woken at once.
 pub const PULSAR_WORTH_WAKING: (usize, usize) = (32, 64 << 10);
 

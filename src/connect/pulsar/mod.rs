@@ -29,7 +29,6 @@ pub mod connection;
 mod failed;
 mod handover;
 mod order;
-mod paced;
 mod partition;
 mod pipe;
 pub mod probe;

@@ -46,11 +46,6 @@ impl Pipe {
         Pipe { stream, inbox, out: Vec::new(), gone: 0, unflushed: false, stuck: None, heard: Instant::now() }
     }
 
-    /// Much is to come from now on, and nothing of it is waited for.
-    pub(super) fn expect_much(&mut self) {
-        self.stream.allow_pace();
-    }
-
     /// Where frames to send are appended; they go with the next wait or flush.
     pub(super) fn outgoing(&mut self) -> &mut Vec<u8> {
         if self.is_idle() {

@@ -16,23 +16,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::failed::{Cause, Failed};
-use super::paced::Paced;
 use crate::limits::{PULSAR_ADDRESS_MS, PULSAR_KEEP_ALIVE_MS, PULSAR_WRITE_MS};
 
 /// A connection's bytes.
 pub(super) enum Stream {
-    Plain(Paced),
-    Secure(Box<TlsStream<Paced>>),
-}
-
-impl Stream {
-    /// See [`Paced::allow`].
-    pub(super) fn allow_pace(&mut self) {
-        match self {
-            Stream::Plain(socket) => socket.allow(),
-            Stream::Secure(stream) => stream.get_mut().0.allow(),
-        }
-    }
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
 }
 
 /// Connects with a broker (`host:port`): the first of its addresses that answers.
@@ -55,7 +44,7 @@ pub(super) async fn dial(broker: &str, tls: Option<&TlsConnector>) -> Result<Str
     Err(Failed::new(Cause::Unreachable, last))
 }
 
-async fn reach(address: SocketAddr) -> io::Result<Paced> {
+async fn reach(address: SocketAddr) -> io::Result<TcpStream> {
     let limit = Duration::from_millis(PULSAR_ADDRESS_MS);
     let stream = timeout(limit, TcpStream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
     let socket = SockRef::from(&stream);
@@ -64,10 +53,10 @@ async fn reach(address: SocketAddr) -> io::Result<Paced> {
     let silent = Duration::from_millis(PULSAR_KEEP_ALIVE_MS);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silent).with_interval(silent).with_retries(3))?;
     socket.set_tcp_user_timeout(Some(Duration::from_millis(PULSAR_WRITE_MS)))?;
-    Ok(Paced::new(stream))
+    Ok(stream)
 }
 
-async fn secure(broker: &str, stream: Paced, connector: &TlsConnector) -> Result<Stream, Failed> {
+async fn secure(broker: &str, stream: TcpStream, connector: &TlsConnector) -> Result<Stream, Failed> {
     let tried = format!("agreeing on TLS with {broker}");
     let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host).trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned())

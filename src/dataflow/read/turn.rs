@@ -213,7 +213,7 @@ impl Turn {
     fn report(&self, at: Millis, slowest: Option<Epoch>) -> SlotReport {
         let stopped = match self.is_ahead_of_commits() {
             true => Some(Stopped::Commits),
-            false => (self.in_flight >= WORDS_IN_FLIGHT_MAX as u64).then_some(Stopped::Credits),
+            false => (self.in_flight >= narrowed!(WORDS_IN_FLIGHT_MAX) as u64).then_some(Stopped::Credits),
         };
         let partition = |state: &PartitionState| PartitionReport {
             cut: state.cut.clone(),

@@ -77,7 +77,6 @@ impl<'a> Stream<'a> {
 
     async fn read(&mut self, connection: &mut Connection, acknowledge: Option<Position>) -> Result<Infallible, End> {
         let mut out = Vec::new();
-        connection.pipe().expect_much();
         if let Some(entry) = acknowledge {
             self.acknowledge(entry, connection, &mut out);
         }
