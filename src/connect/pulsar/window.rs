@@ -8,6 +8,7 @@
 //! budget's matter ([`super::budget`]).
 
 use crate::limits::{PULSAR_DISPATCH_ENTRIES, PULSAR_PERMITS_MAX};
+use crate::snapshot::Position;
 
 /// Entries over which a longer or larger one is remembered, as a power of two.
 const MEMORY: u32 = 6;
@@ -34,12 +35,14 @@ pub(super) struct Window {
     permits: i64,
     /// Entries that may still come.
     to_come: u64,
+    /// The last entry that has ever come.
+    furthest: Option<Position>,
 }
 
 impl Window {
     /// Of a partition of which nothing is known.
     pub(super) fn new() -> Self {
-        Window { entry_bytes: 0, messages: 1 << MEMORY, permits: 0, to_come: 0 }
+        Window { entry_bytes: 0, messages: 1 << MEMORY, permits: 0, to_come: 0, furthest: None }
     }
 
     /// A new connection: nothing is asked for, what is known of the entries stays.
@@ -47,12 +50,18 @@ impl Window {
         (self.permits, self.to_come) = (0, 0);
     }
 
-    /// An entry has come.
-    pub(super) fn came(&mut self, bytes: usize, messages: usize) {
+    /// An entry has come. One that comes again makes nothing forgotten: after large ones that nobody had reserved for, small ones from
+    /// the cursor on come first, and then the same large ones.
+    pub(super) fn came(&mut self, position: Position, bytes: usize, messages: usize) {
         self.permits -= i64::try_from(messages).unwrap_or(i64::MAX);
         self.to_come = self.to_come.saturating_sub(1);
-        self.entry_bytes = bytes.max(self.entry_bytes - (self.entry_bytes >> MEMORY));
         let long = (messages as u64) << MEMORY;
+        if self.furthest >= Some(position) {
+            (self.entry_bytes, self.messages) = (self.entry_bytes.max(bytes), self.messages.min(long));
+            return;
+        }
+        self.furthest = Some(position);
+        self.entry_bytes = bytes.max(self.entry_bytes - (self.entry_bytes >> MEMORY));
         // Shorter ones count at once: the permits would bring more of them.
         self.messages = long.min(self.messages - (self.messages >> MEMORY) + (long >> MEMORY));
     }
@@ -150,7 +159,7 @@ mod tests {
         fn what_comes_was_reserved(length in 1..2_000_usize, size in 1..100_000_usize, room in 1..(20_usize << 20), taken in prop::collection::vec(1..50_usize, 1..30)) {
             let mut window = Window::new();
             let mut broker = Broker { permits: 0, on_the_way: VecDeque::new() };
-            let mut left = 3_000_usize;
+            let (mut left, mut entry) = (3_000_usize, 0);
             for turn in 0.. {
                 if left == 0 && broker.on_the_way.is_empty() { break; }
                 prop_assert!(turn < 20_000, "it stands still");
@@ -162,7 +171,10 @@ mod tests {
                 broker.dispatch(&mut lengths);
                 prop_assert!(broker.on_the_way.len() as u64 <= window.to_come());
                 for _ in 0..taken[turn % taken.len()] {
-                    if let Some(messages) = broker.on_the_way.pop_front() { window.came(size, messages); }
+                    if let Some(messages) = broker.on_the_way.pop_front() {
+                        entry += 1;
+                        window.came(Position(1, entry), size, messages);
+                    }
                 }
             }
         }
@@ -175,7 +187,7 @@ mod tests {
         assert_eq!((ask.permits, ask.entries), (1, 1));
         window.asked(ask);
         assert_eq!(window.ask(1 << 20), None);
-        window.came(100_000, 1_000);
+        window.came(Position(1, 0), 100_000, 1_000);
         // Paid back, and ten more entries.
         let ask = window.ask(1 << 20).unwrap();
         assert_eq!((i64::from(ask.permits) + window.permits(), ask.bytes), (10, 1_000_000));
@@ -186,7 +198,21 @@ mod tests {
         let mut window = Window::new();
         window.asked(window.ask_one().unwrap());
         assert_eq!(window.ask_one(), None);
-        window.came(10, 50);
+        window.came(Position(1, 0), 10, 50);
         assert_eq!(window.ask_one().unwrap().permits, 50);
+    }
+
+    #[test]
+    fn what_comes_again_makes_nothing_forgotten() {
+        let mut window = Window::new();
+        for _ in 0..3 {
+            window.begin();
+            (0..200).for_each(|entry| window.came(Position(1, entry), 100, 10));
+            window.came(Position(1, 200), 50_000, 10);
+        }
+        (0..200).for_each(|entry| window.came(Position(1, entry), 100, 10));
+        assert_eq!(window.entry_bytes, 50_000);
+        (201..600).for_each(|entry| window.came(Position(1, entry), 100, 10));
+        assert!(window.entry_bytes < 500, "{}", window.entry_bytes);
     }
 }

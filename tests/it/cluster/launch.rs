@@ -25,18 +25,18 @@ fn lines_of(ended: &Ended, process: usize) -> Vec<String> {
     ended.stdout.lines().filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned)).collect()
 }
 
-/// Starts a launch and waits until it has committed something.
-fn under_way(pipeline: &Pipeline, hosts: &Hosts) -> Running {
+/// Starts a launch and waits until it has committed something; gives its processes too.
+fn under_way(pipeline: &Pipeline, hosts: &Hosts) -> (Running, Vec<u32>) {
     let mut running = Running::start(&mut launch(pipeline, hosts));
     running.until("open windows in its state", || pipeline.has_state() || pipeline.is_finished());
     assert!(!pipeline.is_finished(), "the run was over before it could be disturbed; give it more events");
-    running
+    let children = children(&running);
+    assert_eq!(children.len(), 2, "{children:?}");
+    (running, children)
 }
 
 /// Demands that it ends soon, and that none of its processes is left.
 fn demand_gone(mut running: Running, hosts: &Hosts) -> Ended {
-    let children = children(&running);
-    assert_eq!(children.len(), 2, "{children:?}");
     assert!(running.ends_within(ENDS_WITHIN), "it does not end");
     for process in 0..2 {
         let free = TcpListener::bind(hosts.address(process));
@@ -86,7 +86,7 @@ fn a_signal_is_passed_on_and_all_end() {
     for (signal, code) in [("TERM", TERMINATED), ("INT", INTERRUPTED)] {
         let pipeline = calm.at(&place.path().join(signal));
         let hosts = Hosts::fresh(2);
-        let running = under_way(&pipeline, &hosts);
+        let (running, _) = under_way(&pipeline, &hosts);
         running.signal(signal);
         demand_gone(running, &hosts).demand(code);
         demand_end(&calm, &pipeline, Shape::new(1, 3));
@@ -98,8 +98,8 @@ fn the_exit_code_is_that_of_the_process_to_blame() {
     let place = scratch();
     let (calm, pipeline) = long(place.path());
     let hosts = Hosts::fresh(2);
-    let running = under_way(&pipeline, &hosts);
-    let victim = children(&running)[1].to_string();
+    let (running, children) = under_way(&pipeline, &hosts);
+    let victim = children[1].to_string();
     assert!(Command::new("sh").args(["-c", &format!("kill -s KILL {victim}")]).status().unwrap().success());
     let ended = demand_gone(running, &hosts).demand(KILLED);
     assert!(ended.stderr.contains("[0] ") && ended.stderr.contains("process 1 "), "{}", ended.stderr);

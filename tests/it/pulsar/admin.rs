@@ -49,6 +49,34 @@ impl Broker {
         assert!(answer.status < 300 || answer.status == 409, "PUT {path}: {answer:?}");
     }
 
+    /// The last entry (ledger, entry) of a partition, by its full name; the entry is -1 before the first of a ledger.
+    pub(super) fn last_confirmed(&self, log: &str) -> (i64, i64) {
+        let stored = self.internal(log);
+        position(&stored["lastConfirmedEntry"])
+    }
+
+    /// The entries of a partition after one.
+    pub(super) fn entries_after(&self, log: &str, (ledger, entry): (i64, i64)) -> Vec<(u64, u64)> {
+        let stored = self.internal(log);
+        let last = position(&stored["lastConfirmedEntry"]);
+        let mut after = Vec::new();
+        for one in stored["ledgers"].as_array().expect("a topic has ledgers") {
+            let id = one["ledgerId"].as_i64().expect("ledgers are numbered");
+            // The one that is written to does not count its entries yet.
+            let count = if id == last.0 { last.1 + 1 } else { one["entries"].as_i64().expect("entries are counted") };
+            let first = if id == ledger { entry + 1 } else { 0 };
+            if id >= ledger {
+                after.extend((first..count).map(|entry| (id as u64, entry as u64)));
+            }
+        }
+        after
+    }
+
+    /// What a partition's broker knows of its ledgers and cursors.
+    pub(super) fn internal(&self, log: &str) -> Value {
+        self.admin("GET", &format!("{}/internalStats", log.replace("://", "/")), None).json()
+    }
+
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let body = body.map(Value::to_string).unwrap_or_default();
         let token = self.token().map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
@@ -67,4 +95,10 @@ impl Broker {
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a head has a status");
         Answer { status, body: body.to_owned() }
     }
+}
+
+/// A position (ledger, entry) as it is written.
+pub(super) fn position(text: &Value) -> (i64, i64) {
+    let (ledger, entry) = text.as_str().and_then(|text| text.split_once(':')).expect("that is a position");
+    (ledger.parse().unwrap(), entry.parse().unwrap())
 }

@@ -1,5 +1,6 @@
 //! A producer for tests, written from the protocol: entries are exactly as the test wants them, a window of them in flight.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
@@ -58,55 +59,39 @@ impl Manner {
     }
 }
 
-/// A producer on one partition.
-pub(crate) struct Sender {
-    socket: TcpStream,
+/// A producer on one partition, which nobody else sends to meanwhile.
+pub(crate) struct Sender<'a> {
+    broker: &'a Broker,
+    log: String,
+    line: Line,
     sent: u64,
     positions: Vec<(u64, u64)>,
+    /// The frames whose receipts are out.
+    pending: VecDeque<Vec<u8>>,
+    /// The last entry (ledger, entry) before the first that is sent.
+    before: (i64, i64),
 }
 
-impl Sender {
-    /// Connects; `log` is the name of a partition, or of an unpartitioned topic. A broker that has just come back says that it has no
-    /// place to store anything, for a while.
-    pub(crate) fn open(broker: &Broker, log: &str) -> Self {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match Sender::try_open(broker, log) {
-                Ok(sender) => return sender,
-                Err(answer) => assert!(Instant::now() < end, "no producer on {log}: {answer:?}"),
-            }
-            thread::sleep(AGAIN);
-        }
+impl<'a> Sender<'a> {
+    /// Connects; `log` is the name of a partition, or of an unpartitioned topic.
+    pub(crate) fn open(broker: &'a Broker, log: &str) -> Self {
+        let (line, log) = (Line::open(broker, log), log.to_owned());
+        let before = broker.last_confirmed(&log);
+        Sender { broker, log, line, sent: 0, positions: Vec::new(), pending: VecDeque::new(), before }
     }
 
-    fn try_open(broker: &Broker, log: &str) -> Result<Self, Box<BaseCommand>> {
-        let socket = TcpStream::connect(("127.0.0.1", broker.port())).expect("the broker listens");
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.set_nodelay(true).unwrap();
-        let mut sender = Sender { socket, sent: 0, positions: Vec::new() };
-        let token = broker.token();
-        sender.command(BaseCommand {
-            r#type: Type::Connect as i32,
-            connect: Some(CommandConnect {
-                client_version: "minuet-it".to_owned(),
-                protocol_version: Some(VERSION),
-                auth_method_name: token.as_ref().map(|_| "token".to_owned()),
-                auth_data: token.map(String::into_bytes),
-                ..Default::default()
-            }),
-            ..Default::default()
-        });
-        sender.answer(Type::Connected);
-        // Without a look-up nobody owns the topic after a start of the broker.
-        let lookup = CommandLookupTopic { topic: log.to_owned(), request_id: 1, ..Default::default() };
-        let r#type = Type::Lookup as i32;
-        sender.command(BaseCommand { r#type, lookup_topic: Some(lookup), ..Default::default() });
-        sender.answer(Type::LookupResponse);
-        let producer = CommandProducer { topic: log.to_owned(), producer_id: 1, request_id: 2, ..Default::default() };
-        let r#type = Type::Producer as i32;
-        sender.command(BaseCommand { r#type, producer: Some(producer), ..Default::default() });
-        sender.reply(Type::ProducerSuccess)?;
-        Ok(sender)
+    /// Goes on after the broker has closed the producer, as one does that finds a topic to be another's while it starts: what it has
+    /// stored without a word of it is not sent again.
+    fn go_on(&mut self) {
+        self.line = Line::open(self.broker, &self.log);
+        let last = self.positions.last().map_or(self.before, |(ledger, entry)| (*ledger as i64, *entry as i64));
+        for stored in self.broker.entries_after(&self.log, last) {
+            self.pending.pop_front().expect("only what was sent is stored");
+            self.positions.push(stored);
+        }
+        for frame in &self.pending {
+            self.line.write(frame);
+        }
     }
 
     /// Sends one entry.
@@ -149,7 +134,9 @@ impl Sender {
         let mut tail = vec![0x0e, 0x01];
         tail.extend(crc32c::crc32c(&checked).to_be_bytes());
         tail.extend(checked);
-        self.write(&command, &tail);
+        let frame = frame(&command, &tail);
+        self.line.write(&frame);
+        self.pending.push_back(frame);
         self.sent += 1;
     }
 
@@ -162,29 +149,72 @@ impl Sender {
     }
 
     fn receipt(&mut self) {
-        let receipt = self.answer(Type::SendReceipt).send_receipt.expect("a receipt has its fields");
-        assert_eq!(receipt.sequence_id, self.positions.len() as u64, "receipts come in order");
-        let position = receipt.message_id.expect("a receipt has a position");
-        self.positions.push((position.ledger_id, position.entry_id));
+        match self.line.reply(Type::SendReceipt) {
+            Ok(command) => {
+                let receipt = command.send_receipt.expect("a receipt has its fields");
+                assert_eq!(receipt.sequence_id, self.positions.len() as u64, "receipts come in order");
+                let position = receipt.message_id.expect("a receipt has a position");
+                self.positions.push((position.ledger_id, position.entry_id));
+                self.pending.pop_front();
+            }
+            Err(other) if other.close_producer.is_some() => self.go_on(),
+            Err(other) => panic!("a receipt was expected, found {other:?}"),
+        }
+    }
+}
+
+/// A connection with a producer on it.
+struct Line(TcpStream);
+
+impl Line {
+    /// A broker that has just come back says that it has no place to store anything, for a while.
+    fn open(broker: &Broker, log: &str) -> Self {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Line::try_open(broker, log) {
+                Ok(line) => return line,
+                Err(answer) => assert!(Instant::now() < end, "no producer on {log}: {answer:?}"),
+            }
+            thread::sleep(AGAIN);
+        }
     }
 
-    fn command(&mut self, command: BaseCommand) {
-        self.write(&command, &[]);
+    fn try_open(broker: &Broker, log: &str) -> Result<Self, Box<BaseCommand>> {
+        let socket = TcpStream::connect(("127.0.0.1", broker.port())).expect("the broker listens");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        let mut line = Line(socket);
+        let token = broker.token();
+        line.command(&BaseCommand {
+            r#type: Type::Connect as i32,
+            connect: Some(CommandConnect {
+                client_version: "minuet-it".to_owned(),
+                protocol_version: Some(VERSION),
+                auth_method_name: token.as_ref().map(|_| "token".to_owned()),
+                auth_data: token.map(String::into_bytes),
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        line.reply(Type::Connected)?;
+        // Without a look-up nobody owns the topic after a start of the broker.
+        let lookup = CommandLookupTopic { topic: log.to_owned(), request_id: 1, ..Default::default() };
+        let r#type = Type::Lookup as i32;
+        line.command(&BaseCommand { r#type, lookup_topic: Some(lookup), ..Default::default() });
+        line.reply(Type::LookupResponse)?;
+        let producer = CommandProducer { topic: log.to_owned(), producer_id: 1, request_id: 2, ..Default::default() };
+        let r#type = Type::Producer as i32;
+        line.command(&BaseCommand { r#type, producer: Some(producer), ..Default::default() });
+        line.reply(Type::ProducerSuccess)?;
+        Ok(line)
     }
 
-    fn write(&mut self, command: &BaseCommand, tail: &[u8]) {
-        let length = command.encoded_len();
-        let mut frame = Vec::with_capacity(8 + length + tail.len());
-        frame.extend(((4 + length + tail.len()) as u32).to_be_bytes());
-        frame.extend((length as u32).to_be_bytes());
-        command.encode(&mut frame).unwrap();
-        frame.extend(tail);
-        self.socket.write_all(&frame).expect("the broker takes what is sent");
+    fn command(&mut self, command: &BaseCommand) {
+        self.write(&frame(command, &[]));
     }
 
-    /// The next command, which must be of this kind.
-    fn answer(&mut self, expected: Type) -> BaseCommand {
-        self.reply(expected).unwrap_or_else(|found| panic!("{expected:?} was expected, found {found:?}"))
+    fn write(&mut self, frame: &[u8]) {
+        self.0.write_all(frame).expect("the broker takes what is sent");
     }
 
     /// The next command of this kind; the error is another that came. Pings are answered.
@@ -195,7 +225,7 @@ impl Sender {
                 Ok(found) if found == expected => return Ok(command),
                 Ok(Type::Ping) => {
                     let pong = Some(Default::default());
-                    self.command(BaseCommand { r#type: Type::Pong as i32, pong, ..Default::default() });
+                    self.command(&BaseCommand { r#type: Type::Pong as i32, pong, ..Default::default() });
                 }
                 _ => return Err(Box::new(command)),
             }
@@ -204,11 +234,22 @@ impl Sender {
 
     fn read(&mut self) -> BaseCommand {
         let mut length = [0; 4];
-        self.socket.read_exact(&mut length).expect("the broker answers");
+        self.0.read_exact(&mut length).expect("the broker answers");
         let mut frame = vec![0; u32::from_be_bytes(length) as usize];
-        self.socket.read_exact(&mut frame).expect("the broker answers");
+        self.0.read_exact(&mut frame).expect("the broker answers");
         BaseCommand::decode(&frame[4..]).expect("the broker's commands decode")
     }
+}
+
+/// A command with what follows it.
+fn frame(command: &BaseCommand, tail: &[u8]) -> Vec<u8> {
+    let length = command.encoded_len();
+    let mut frame = Vec::with_capacity(8 + length + tail.len());
+    frame.extend(((4 + length + tail.len()) as u32).to_be_bytes());
+    frame.extend((length as u32).to_be_bytes());
+    command.encode(&mut frame).unwrap();
+    frame.extend(tail);
+    frame
 }
 
 fn batch<P: AsRef<[u8]>>(payloads: &[P]) -> Vec<u8> {

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::admin::position;
 use super::broker::Broker;
 
 /// A topic on a broker.
@@ -124,9 +125,7 @@ impl<'a> Topic<'a> {
 
     /// The last position (ledger, entry) that a cursor of a partition has passed; the entry is -1 before the first.
     pub(crate) fn mark_delete(&self, partition: usize, subscription: &str) -> (i64, i64) {
-        let cursor = &self.internal(partition)["cursors"][subscription]["markDeletePosition"];
-        let (ledger, entry) = cursor.as_str().and_then(|text| text.split_once(':')).expect("a cursor has a position");
-        (ledger.parse().unwrap(), entry.parse().unwrap())
+        position(&self.internal(partition)["cursors"][subscription]["markDeletePosition"])
     }
 
     /// The ledgers of a partition, oldest first.
@@ -141,7 +140,7 @@ impl<'a> Topic<'a> {
     }
 
     fn internal(&self, partition: usize) -> Value {
-        self.broker.admin("GET", &format!("{}/internalStats", self.log_path(partition)), None).json()
+        self.broker.internal(&self.logs()[partition])
     }
 
     fn path(&self, more: &str) -> String {

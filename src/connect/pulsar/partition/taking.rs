@@ -63,7 +63,7 @@ impl Stream<'_> {
     pub(super) fn came(&mut self, position: Position, payload: &[u8]) -> Result<(), End> {
         let head = opening::look(payload);
         self.came += 1;
-        self.task.window.came(payload.len(), head.messages);
+        self.task.window.came(position, payload.len(), head.messages);
         let to_come = self.task.window.to_come();
         if !self.reserved.came(payload.len(), to_come) {
             let words = format!("an entry of {} bytes came where shorter ones were expected", payload.len());
