@@ -6,10 +6,34 @@
 #   MINUET_DENY=1 scripts/test.sh        with advisories (needs the network), and with cargo-deny installed where it is missing
 set -eu
 cd "$(dirname "$0")/.."
+# What a test says is enough; frames of the test harness hide it.
+export RUST_BACKTRACE=0
 
 step() {
     printf '\n== %s\n' "$*"
     "$@"
+}
+
+# The same for tests. Where some fail, the beginning and the end of what each has said come last, however much was printed.
+tests() {
+    printf '\n== %s\n' "$*"
+    log=$(mktemp)
+    { "$@" 2>&1 && echo 0 >"$log.code" || echo $? >"$log.code"; } | tee "$log"
+    code=$(cat "$log.code")
+    if [ "$code" != 0 ]; then
+        printf '\n== what failed, in short\n'
+        awk '
+            function tell(  at) {
+                for (at = 1; at <= lines; at++) if (at <= 10 || at > lines - 8) print substr(line[at], 1, 400)
+                lines = 0
+            }
+            /^---- .* stdout ----$/ { tell(); heard = 1 }
+            /^failures:$/ { tell(); heard = 0 }
+            heard && NF { line[++lines] = $0 }
+        ' "$log"
+    fi
+    rm -f "$log" "$log.code"
+    return "$code"
 }
 
 if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
@@ -36,10 +60,10 @@ fi
 step scripts/stack.sh install
 
 # Unit tests, integration tests and the examples in doc comments, on the program as it ships.
-step cargo test --locked --workspace
+tests cargo test --locked --workspace
 # Our own crate built once more with the steps at which it can be made to die and the mistakes it can be made to make: aborts at
 # every step of a commit, and the real graph under a thousand seeds (scripts/simulate.sh plays more).
-step cargo test --locked --features failpoints,mutations --test failpoints --test sim
+tests cargo test --locked --features failpoints,mutations --test failpoints --test sim
 
 # The benches as they are measured, once and briefly: nothing is asserted of their figures.
 step cargo bench --locked --bench floor --bench parts --bench whole --bench topic

@@ -152,6 +152,11 @@ impl Cluster {
         true
     }
 
+    /// What all processes have said so far.
+    pub(crate) fn said(&self) -> String {
+        self.processes.iter().map(Running::said).collect()
+    }
+
     /// SIGKILL to all that still run.
     pub(crate) fn kill(mut self) {
         self.processes.iter_mut().for_each(Running::kill);

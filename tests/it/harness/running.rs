@@ -166,8 +166,9 @@ impl Running {
     /// Waits for the end, no longer than [`DEADLINE`].
     pub(crate) fn end(mut self) -> Ended {
         if !self.ends_within(DEADLINE) {
+            let threads = self.threads();
             self.kill();
-            panic!("it hangs: no end within {DEADLINE:?}\n{}", self.said());
+            panic!("it hangs: no end within {DEADLINE:?}\n{}{threads}", self.said());
         }
         let status = self.child.wait().expect("an ended child has a status");
         let took = self.since.elapsed();
@@ -179,8 +180,22 @@ impl Running {
         String::from_utf8_lossy(&fs::read(self.output.path().join(name)).unwrap_or_default()).into_owned()
     }
 
-    fn said(&self) -> String {
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> String {
         format!("--- stdout\n{}\n--- stderr\n{}", self.read("stdout"), self.read("stderr"))
+    }
+
+    /// What each of its threads does, as far as the system tells: its name, its state, where in the kernel it waits.
+    fn threads(&self) -> String {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let read = |task: &fs::DirEntry, file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+        let mut said = String::from("\n--- threads\n");
+        for task in fs::read_dir(tasks).into_iter().flatten().flatten() {
+            let status = read(&task, "status");
+            let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+            said += &format!("{} {} {}\n", of("Name:"), of("State:"), read(&task, "wchan"));
+        }
+        said
     }
 }
 

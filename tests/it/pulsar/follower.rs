@@ -78,10 +78,12 @@ impl Follower {
     /// The same but for the rows, which may be anywhere.
     pub(crate) fn settles(&self, mut cluster: Cluster, expected: &Expected, how: &str) {
         let end = Instant::now() + DEADLINE;
-        while !self.has_committed(expected.summary["read"]) && Instant::now() < end {
+        while !self.has_committed(expected.summary["read"]) {
             if cluster.running().len() < cluster.shape.processes {
-                let said: Vec<String> = cluster.end().into_iter().map(|ended| ended.stderr).collect();
-                panic!("{how}: it ended by itself: {said:?}");
+                panic!("{how}: it ended by itself:\n{}", cluster.said());
+            }
+            if Instant::now() >= end {
+                panic!("{how}: after {DEADLINE:?} the commits cover {:?}:\n{}", self.counts(), cluster.said());
             }
             thread::sleep(GLANCE);
         }
