@@ -108,12 +108,12 @@ impl Parts<'_> {
             });
             let entries: Vec<Vec<u8>> = frames.collect();
             let laps = pool.events() / spans.len() as u64;
-            let mut room = Vec::new();
+            let (mut room, mut spans) = (Vec::new(), Vec::new());
             self.part(name, "event", || {
                 let meter = Meter::start();
                 for _ in 0..laps {
                     for entry in &entries {
-                        black_box(open(black_box(entry), &mut room)).expect("it is a good entry");
+                        black_box(open(black_box(entry), &mut room, &mut spans)).expect("it is a good entry");
                     }
                 }
                 (meter.read(), laps * spans.len() as u64)

@@ -42,8 +42,11 @@ pub const PLAN_STEPS_MAX: usize = 10_000;
 /// Entries that a partition's queue holds ahead of the reader.
 pub const QUEUED_ENTRIES_MAX: usize = 4;
 
-/// Entries that a slot reads before it lets the other operators run.
-pub const ENTRIES_PER_TURN: usize = 16;
+/// Entries that a slot reads before it lets the other operators run: each turn of theirs costs as much as some dozens of small entries.
+pub const ENTRIES_PER_TURN: usize = 512;
+
+/// Events that a slot reads before it lets the other operators run, and those of the entry that reaches it.
+pub const EVENTS_PER_TURN: u64 = 16 * 1024;
 
 /// Words (8 bytes) of one batch on an exchange channel: 256 KiB.
 pub const BATCH_WORDS: usize = 32 * 1024;
@@ -425,8 +428,14 @@ pub const PULSAR_SMALL_ENTRIES_MAX: usize = 256;
 /// See [`PULSAR_SMALL_ENTRIES_MAX`].
 pub const PULSAR_SMALL_BYTES_MAX: usize = 256 << 10;
 
-/// Bytes of buffers that a slot keeps for its next entries.
+/// Bytes of the room of read entries that a slot keeps for its next ones.
 pub const PULSAR_SPARE_BYTES_MAX: usize = 4 << 20;
+
+/// Read entries, and bytes of their room, that go back at a time.
+pub const PULSAR_SPARE_AT_ONCE: (usize, usize) = (32, 64 << 10);
+
+/// Bytes that a partition reserves beyond what it needs while it looks at what has come, so that it reserves seldom.
+pub const PULSAR_CUSHION_BYTES: usize = 64 << 10;
 
 /// Milliseconds between two tries to connect: the first, and the longest.
 pub const PULSAR_AGAIN_MS: (u64, u64) = (100, 10_000);

@@ -85,8 +85,8 @@ impl Reader for PooledReader {
         }))
     }
 
-    fn recycle(&mut self, bytes: Vec<u8>) {
-        self.spare = bytes;
+    fn recycle(&mut self, entry: Entry) {
+        self.spare = entry.bytes;
     }
 
     fn acknowledge(&mut self, _partition: u32, _position: Position) {}

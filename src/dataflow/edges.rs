@@ -141,8 +141,8 @@ pub trait Reader {
     /// The next entry of a partition.
     fn next(&mut self, partition: u32) -> Result<Next>;
 
-    /// Takes back the bytes of an entry that has been read, for the next one; a reader that has no use for them drops them.
-    fn recycle(&mut self, _bytes: Vec<u8>) {}
+    /// Takes back an entry that has been read, for its room; a reader that has no use for it drops it.
+    fn recycle(&mut self, _entry: Entry) {}
 
     /// Everything before `position` is covered by a stored manifest.
     fn acknowledge(&mut self, partition: u32, position: Position);

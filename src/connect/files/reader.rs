@@ -96,10 +96,10 @@ impl Reader for FilesReader {
         }
     }
 
-    fn recycle(&mut self, bytes: Vec<u8>) {
+    fn recycle(&mut self, entry: Entry) {
         let mut state = self.shared.lock();
         if state.spare.len() < QUEUED_ENTRIES_MAX {
-            state.spare.push(bytes);
+            state.spare.push(entry.bytes);
         }
     }
 

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::limits::PULSAR_CUSHION_BYTES;
+
 /// The bytes of one process.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -56,17 +58,21 @@ impl Budget {
 }
 
 /// What one partition has reserved for entries on the way and for those that came and are not opened. Given back when dropped.
+///
+/// Entries may be many and small, and the budget is everyone's: what is given back stays loose for the next one, until
+/// [`Reserved::settle`].
 #[derive(Debug)]
 pub(super) struct Reserved {
     budget: Arc<Budget>,
     on_the_way: usize,
     waiting: usize,
+    loose: usize,
 }
 
 impl Reserved {
     /// Nothing yet.
     pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Reserved { budget, on_the_way: 0, waiting: 0 }
+        Reserved { budget, on_the_way: 0, waiting: 0, loose: 0 }
     }
 
     /// Bytes of entries that came and wait.
@@ -79,10 +85,46 @@ impl Reserved {
         self.on_the_way + self.waiting
     }
 
+    /// Takes of what is loose, or else of the budget, if there is room.
+    fn get(&mut self, bytes: usize) -> bool {
+        if let Some(rest) = self.loose.checked_sub(bytes) {
+            self.loose = rest;
+            return true;
+        }
+        let more = bytes - self.loose;
+        if self.budget.take(more + PULSAR_CUSHION_BYTES) {
+            self.loose = PULSAR_CUSHION_BYTES;
+            return true;
+        }
+        let taken = self.budget.take(more);
+        self.loose = if taken { 0 } else { self.loose };
+        taken
+    }
+
+    /// Gives back what is loose.
+    pub(super) fn settle(&mut self) {
+        self.budget.give_back(std::mem::take(&mut self.loose));
+    }
+
+    /// Reserves for an entry that is opened, if there is room. Who takes the entry gives it back.
+    pub(super) fn open(&mut self, bytes: usize) -> bool {
+        self.get(bytes)
+    }
+
+    /// The same for one entry, room or not.
+    pub(super) fn open_anyway(&mut self, bytes: usize) {
+        self.budget.take_anyway(bytes);
+    }
+
+    /// The entry was not opened after all.
+    pub(super) fn close(&mut self, bytes: usize) {
+        self.loose += bytes;
+    }
+
     /// Raises what is reserved for the way to so many bytes, if there is room.
     pub(super) fn expect(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.on_the_way);
-        if !self.budget.take(more) {
+        if !self.get(more) {
             return false;
         }
         self.on_the_way += more;
@@ -101,7 +143,7 @@ impl Reserved {
         let parts = usize::try_from(to_come.saturating_add(1)).unwrap_or(usize::MAX);
         let part = self.on_the_way / parts;
         let more = bytes.saturating_sub(part);
-        if more > 0 && !self.budget.take(more) {
+        if more > 0 && !self.get(more) {
             // What is left for the others is taken first: they must reserve anew when they come.
             if self.on_the_way >= bytes {
                 self.on_the_way -= bytes;
@@ -114,7 +156,7 @@ impl Reserved {
             self.budget.take_anyway(more);
         }
         self.on_the_way -= part;
-        self.budget.give_back(part.saturating_sub(bytes));
+        self.loose += part.saturating_sub(bytes);
         self.waiting += bytes;
         true
     }
@@ -122,13 +164,13 @@ impl Reserved {
     /// An entry that waited is opened or dropped.
     pub(super) fn done(&mut self, bytes: usize) {
         self.waiting = self.waiting.saturating_sub(bytes);
-        self.budget.give_back(bytes);
+        self.loose += bytes;
     }
 
     /// Nothing is on the way any more, and nothing waits.
     pub(super) fn clear(&mut self) {
-        self.budget.give_back(self.on_the_way + self.waiting);
-        (self.on_the_way, self.waiting) = (0, 0);
+        self.budget.give_back(self.on_the_way + self.waiting + self.loose);
+        (self.on_the_way, self.waiting, self.loose) = (0, 0, 0);
     }
 }
 
@@ -151,7 +193,7 @@ mod tests {
     proptest! {
         /// What is used is always what the partitions hold, within the budget but for one entry each, and nothing is left at the end.
         #[test]
-        fn the_sums_agree(steps in prop::collection::vec((0..3_usize, 0..5_u8, 1..400_usize), 1..200)) {
+        fn the_sums_agree(steps in prop::collection::vec((0..3_usize, 0..6_u8, 1..400_usize), 1..200)) {
             let budget = Budget::new(1_000);
             let mut all: Vec<Reserved> = (0..3).map(|_| Reserved::new(Arc::clone(&budget))).collect();
             let mut waiting = vec![Vec::new(); 3];
@@ -161,8 +203,12 @@ mod tests {
                     1 if all[who].held() == 0 => all[who].expect_anyway(bytes),
                     2 | 3 if all[who].came(bytes, u64::from(what) - 2) => waiting[who].push(bytes),
                     4 => if let Some(bytes) = waiting[who].pop() { all[who].done(bytes); },
+                    5 if all[who].open(bytes) => budget.give_back(bytes),
                     _ => {}
                 }
+                let loose: usize = all.iter().map(|one| one.loose).sum();
+                prop_assert_eq!(used(&budget), loose + all.iter().map(Reserved::held).sum::<usize>());
+                all.iter_mut().for_each(Reserved::settle);
                 let held: usize = all.iter().map(Reserved::held).sum();
                 prop_assert_eq!(used(&budget), held);
                 prop_assert_eq!(all[who].waiting(), waiting[who].iter().sum::<usize>());

@@ -262,13 +262,8 @@ impl Connection {
     /// The next frame. May be dropped and called again. PINGs and challenges are answered here; after [`PULSAR_KEEP_ALIVE_MS`] of
     /// silence a PING goes out, after as much again without a sign the connection counts as lost.
     pub async fn next(&mut self) -> Result<Frame<'_>, Failed> {
-        match self.kept.pop_front() {
-            Some(Kept::Command(command)) => return Ok(Frame::Command(command)),
-            Some(Kept::Message { position, redelivery, payload }) => {
-                self.shown = payload;
-                return Ok(Frame::Message { position, redelivery, payload: &self.shown });
-            }
-            None => {}
+        if let Some(kept) = self.kept.pop_front() {
+            return Ok(self.show(kept));
         }
         Ok(match self.come().await? {
             Came::Command(command) => Frame::Command(command),
@@ -277,6 +272,39 @@ impl Connection {
                 Frame::Message { position, redelivery, payload: self.pipe.inbox.bytes(payload) }
             }
         })
+    }
+
+    /// The next frame that has come already; none where it must be waited for ([`Connection::more`]). Commands about the connection
+    /// itself are dealt with here, and answered with the next wait or write.
+    pub(super) fn next_ready(&mut self) -> Result<Option<Frame<'_>>, Failed> {
+        if let Some(kept) = self.kept.pop_front() {
+            return Ok(Some(self.show(kept)));
+        }
+        Ok(self.ready()?.map(|came| match came {
+            Came::Command(command) => Frame::Command(command),
+            Came::Receipt(sequence) => Frame::Command(receipt(sequence)),
+            Came::Message { position, redelivery, payload } => {
+                Frame::Message { position, redelivery, payload: self.pipe.inbox.bytes(payload) }
+            }
+        }))
+    }
+
+    fn show(&mut self, kept: Kept) -> Frame<'_> {
+        match kept {
+            Kept::Command(command) => Frame::Command(command),
+            Kept::Message { position, redelivery, payload } => {
+                self.shown = payload;
+                Frame::Message { position, redelivery, payload: &self.shown }
+            }
+        }
+    }
+
+    /// Waits until more has come or has gone. May be dropped and called again.
+    pub(super) async fn more(&mut self) -> Result<(), Failed> {
+        if self.challenged {
+            self.answer_challenge().await?;
+        }
+        self.wait().await
     }
 
     /// The next frame that is not about the connection itself. May be dropped and called again.

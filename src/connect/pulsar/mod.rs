@@ -11,6 +11,7 @@
 //!
 //!  source      the topic as a source; schemas: the versions its entries were written with
 //!  reader      one slot's partitions ◀── handover: a few opened entries ◀── partition/: one task, one connection each
+//!              spare: entries that were read ──▶
 //!  order       what the next entry must be       ╲
 //!  window      permits, and what they may bring   ├ pure, but for the counters of the process
 //!  budget      the bytes of the process          ╱
@@ -38,6 +39,7 @@ mod schemas;
 pub mod security;
 mod socket;
 pub mod source;
+mod spare;
 mod status;
 mod window;
 pub mod wire;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::Client;
 use super::budget::Budget;
 use super::failed::Failed;
-use super::handover::{Handover, Spare};
+use super::handover::{Handover, Opened, Taken};
 use super::order::Order;
 use super::partition::{Begin, Setting, Task};
 use super::reader::{Line, PulsarReader};
 use super::schemas::{Check, Schemas};
+use super::spare::{Blank, Emptied, Spare};
 use super::status::{Counts, PartitionStatus};
 use super::window::Window;
 use crate::connect::backoff::Backoff;
@@ -116,7 +117,8 @@ impl PulsarSource {
             order: Order::new(start.from),
             window: Window::new(),
             handover: Arc::clone(handover),
-            spare: Arc::clone(spare),
+            blank: Blank::new(Arc::clone(spare)),
+            opened: Opened::default(),
             counts,
             begin: (start.from.is_none() && !start.begun).then_some(self.start),
             schema: None,
@@ -195,9 +197,9 @@ impl Source for PulsarSource {
             start.from.into_iter().for_each(|from| handover.cover(from));
             let task = self.task(start, &handover, &spare)?;
             let task = self.tasks.handle().spawn(task.run());
-            lines.insert(start.partition, Line { handover, task });
+            lines.insert(start.partition, Line { taken: Taken::new(handover), task });
         }
-        Ok(Box::new(PulsarReader::new(lines, spare, Arc::clone(&self.tasks))))
+        Ok(Box::new(PulsarReader::new(lines, Emptied::new(spare), Arc::clone(&self.tasks))))
     }
 }
 

@@ -18,7 +18,7 @@ use super::telling::{Rhythm, Telling};
 use crate::aggregate::Kind;
 use crate::error::Result;
 use crate::event::FieldKind;
-use crate::limits::{ENTRIES_PER_TURN, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_MAX};
+use crate::limits::{ENTRIES_PER_TURN, EVENTS_PER_TURN, MINUTES_UNCOMMITTED_MAX, WORDS_IN_FLIGHT_MAX};
 use crate::mutation::{mutated, narrowed};
 use crate::plan::Plan;
 use crate::snapshot::{PartitionCut, slot_of};
@@ -75,6 +75,8 @@ pub(in crate::dataflow) struct Turn {
     agenda: Agenda,
     made: Made,
     combiner: Combiner,
+    /// Events read in this run.
+    read: u64,
     /// Words sent and not yet folded.
     in_flight: u64,
     /// The partition to look at first.
@@ -120,6 +122,7 @@ impl Turn {
                 rejects: Vec::new(),
             },
             combiner: Combiner::new(job.combine, Arc::clone(&plan.layout), slot),
+            read: 0,
             in_flight: 0,
             next: 0,
             job: job.clone(),
@@ -155,11 +158,13 @@ impl Turn {
         }
     }
 
-    /// Reads up to [`ENTRIES_PER_TURN`] entries. `slowest` is the epoch of the slowest slot, as far as is known here.
+    /// Reads up to [`EVENTS_PER_TURN`] events in up to [`ENTRIES_PER_TURN`] entries. `slowest` is the epoch of the slowest slot, as far as is known here.
     pub fn take(&mut self, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
-        let then = self.read_on(slowest, send)?;
-        let Some(rhythm) = &mut self.rhythm else { return Ok(then) };
         let now = (self.job.clock)();
+        let before = self.read;
+        let then = self.read_on(now, slowest, send)?;
+        self.job.observer.read(self.read - before);
+        let Some(rhythm) = &mut self.rhythm else { return Ok(then) };
         match (rhythm.after_turn(now, self.epoch, matches!(then, Then::Wait(_))), then) {
             (Telling::Now, then) => {
                 self.job.observer.slot(self.report(now, slowest));
@@ -170,14 +175,17 @@ impl Turn {
         }
     }
 
-    fn read_on(&mut self, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
+    fn read_on(&mut self, now: Millis, slowest: Option<Epoch>, send: &mut dyn FnMut(Output<'_>)) -> Result<Then> {
+        let enough = self.read + EVENTS_PER_TURN;
         for _ in 0..narrowed!(ENTRIES_PER_TURN) {
+            if self.read >= enough {
+                break;
+            }
             if self.is_ahead_of_commits() || self.in_flight >= narrowed!(WORDS_IN_FLIGHT_MAX) as u64 {
                 self.hand_on(send);
                 return Ok(Then::Wait(None));
             }
-            let looked = self.look(slowest)?;
-            let now = (self.job.clock)();
+            let looked = self.look(now, slowest)?;
             for idle in self.clock.tick(now) {
                 let state = self.partitions.iter_mut().find(|state| state.cut.partition == idle);
                 state.into_iter().for_each(|state| state.cut.idle_decisions += u64::from(!mutated!(IdleNotCounted)));
@@ -232,7 +240,7 @@ impl Turn {
     }
 
     /// Looks at the partitions in turn and reads the first entry there is.
-    fn look(&mut self, slowest: Option<Epoch>) -> Result<Looked> {
+    fn look(&mut self, now: Millis, slowest: Option<Epoch>) -> Result<Looked> {
         for at in 0..self.partitions.len() {
             let index = (self.next + at) % self.partitions.len();
             let state = &mut self.partitions[index];
@@ -247,8 +255,8 @@ impl Turn {
                     let unknown = state.minute().is_none();
                     let floor = if mutated!(LateBySlot) { self.clock.epoch() } else { self.clock.floor(partition) };
                     state.take_in(&entry, plan, floor, &mut self.made)?;
-                    self.job.observer.read(state.cut.counters.read - read);
-                    self.reader.recycle(entry.bytes);
+                    self.read += state.cut.counters.read - read;
+                    self.reader.recycle(entry);
                     self.clock.entry_read(partition, state.minute());
                     if let (true, Some(minute)) = (unknown, state.minute()) {
                         self.abreast.known(minute);
@@ -264,7 +272,7 @@ impl Turn {
                     return Ok(Looked::Read);
                 }
                 Next::Waiting => self.clock.waiting(partition),
-                Next::CaughtUp => self.clock.caught_up(partition, (self.job.clock)()),
+                Next::CaughtUp => self.clock.caught_up(partition, now),
                 Next::Ended => {
                     state.cut.ended = true;
                     self.clock.ended(partition);

@@ -15,15 +15,15 @@ pub fn entry(bytes: &[u8]) -> bool {
 
 /// What is opened is what the metadata promised, and its messages lie in it, one behind the other.
 fn opened(bytes: &[u8]) -> bool {
-    let mut room = vec![1; 99];
+    let (mut room, mut spans) = (vec![1; 99], Vec::new());
     let head = peek(bytes);
-    match open(bytes, &mut room) {
-        Ok(opened) => {
+    match open(bytes, &mut room, &mut spans) {
+        Ok(_) => {
             let head = head.expect("what can be opened can be looked at");
             assert_eq!(room.len(), head.uncompressed_size);
-            assert!(opened.spans.len() <= head.messages);
+            assert!(spans.len() <= head.messages);
             let mut end = 0;
-            for span in &opened.spans {
+            for span in &spans {
                 assert!(span.start >= end);
                 end = span.start + span.len;
             }

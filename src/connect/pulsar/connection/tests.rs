@@ -49,8 +49,8 @@ async fn next(connection: &mut Connection) -> Result<((u64, u64), Vec<u8>), Fail
 
 /// The texts of an entry.
 fn texts(payload: &[u8]) -> Vec<String> {
-    let mut room = Vec::new();
-    let spans = open(payload, &mut room).unwrap().spans;
+    let (mut room, mut spans) = (Vec::new(), Vec::new());
+    open(payload, &mut room, &mut spans).unwrap();
     let text = |start: u32, len: u32| String::from_utf8(room[start as usize..][..len as usize].to_vec()).unwrap();
     spans.iter().map(|span| text(span.start, span.len)).collect()
 }
@@ -170,7 +170,7 @@ async fn what_breaks_on_the_way_is_seen() {
     let mut connection = client(&double, Auth::None).connect(TOPIC).await.unwrap();
     subscribe(&mut connection, TOPIC, 10).await;
     let (_, payload) = next(&mut connection).await.unwrap();
-    assert_eq!(open(&payload, &mut Vec::new()), Err(Broken::Checksum));
+    assert_eq!(open(&payload, &mut Vec::new(), &mut Vec::new()), Err(Broken::Checksum));
     double.plan(None, Fault::Entry(None, Damage::Cut), 1);
     double.append(TOPIC, &entry("b"));
     assert_eq!(next(&mut connection).await.expect_err("it was cut").cause, Cause::Closed);

@@ -61,6 +61,13 @@ impl Due {
             stalled: None,
         }
     }
+
+    /// Entries have come, so nothing is quiet.
+    pub fn entries_came(&mut self) {
+        let first = Duration::from_millis(PULSAR_QUIET_MS.0);
+        self.quiet = (Instant::now() + first, first);
+        self.stalled = None;
+    }
 }
 
 impl Stream<'_> {
@@ -81,7 +88,7 @@ impl Stream<'_> {
             }
             if now >= since + Duration::from_millis(PULSAR_QUIET_MS.1) {
                 // A broker that does not answer is not one that says it has no more.
-                self.task.handover.caught_up(false);
+                self.caught_up(false);
             }
             self.due.quiet.0 = self.due.quiet.0.max(now + Duration::from_millis(PULSAR_QUIET_MS.0));
             return Ok(());
@@ -156,7 +163,7 @@ impl Stream<'_> {
         self.due.quiet = (now + wait, wait);
         let next = self.task.order.next().or(self.cursor);
         let read = ends.last.is_none_or(|last| next.is_some_and(|next| last < next));
-        self.task.handover.caught_up(read);
+        self.caught_up(read);
         self.task.progressed |= read;
         if read || self.task.window.permits() <= 0 {
             self.due.stalled = None;

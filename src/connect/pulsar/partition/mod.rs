@@ -23,9 +23,10 @@ use tokio::time::Instant;
 use super::Client;
 use super::budget::Budget;
 use super::failed::Failed;
-use super::handover::{Handover, Spare};
+use super::handover::{Handover, Opened};
 use super::order::Order;
 use super::schemas::Schemas;
+use super::spare::Blank;
 use super::status::Counts;
 use super::window::Window;
 use super::wire::metadata::SchemaVersion;
@@ -84,7 +85,9 @@ pub(super) struct Task {
     pub order: Order,
     pub window: Window,
     pub handover: Arc<Handover>,
-    pub spare: Arc<Spare>,
+    pub blank: Blank,
+    /// What is opened and not handed over: it outlives a connection, for it is not read again.
+    pub opened: Opened,
     pub counts: Arc<Counts>,
     /// Where to move the cursor before anything is read.
     pub begin: Option<Begin>,

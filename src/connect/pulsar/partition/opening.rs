@@ -1,5 +1,7 @@
 //! An entry as it came, opened for the slot.
 
+use std::sync::Arc;
+
 use super::{End, Task};
 use crate::connect::pulsar::order::after;
 use crate::connect::pulsar::wire::entry::{self, Broken, Head, Opened, SchemaVersion};
@@ -17,22 +19,16 @@ pub(super) fn look(payload: &[u8]) -> Head {
 
 /// Opens an entry; none while the schema of its version is not known.
 pub(super) fn open(task: &mut Task, position: Position, payload: &[u8], head: Head) -> Result<Option<Entry>, End> {
-    let mut room = task.spare.take(head.uncompressed_size);
-    match entry::open(payload, &mut room) {
-        Ok(Opened { spans, publish_time, schema_version }) => {
-            let Some(writer) = writer(task, schema_version) else {
-                task.spare.keep(room);
+    let mut entry = task.blank.take(head.uncompressed_size);
+    match open_into(payload, &mut entry) {
+        Ok(schema_version) => {
+            if !write_as(task, schema_version, &mut entry.writer) {
+                task.blank.put(entry);
                 return Ok(None);
-            };
+            }
             task.damaged = None;
-            Ok(Some(Entry {
-                position,
-                next: after(position),
-                bytes: room,
-                framing: Framing::Payloads(spans),
-                writer,
-                publish_time: Some(publish_time),
-            }))
+            (entry.position, entry.next) = (position, after(position));
+            Ok(Some(entry))
         }
         Err(Broken::Undecodable(why)) => Ok(Some(unreadable(position, payload, head, &why))),
         Err(Broken::Checksum) => Err(damaged(task, position)),
@@ -42,15 +38,36 @@ pub(super) fn open(task: &mut Task, position: Position, payload: &[u8], head: He
     }
 }
 
-/// What an entry of this version was written with; none while that is not known.
-fn writer(task: &mut Task, version: Option<SchemaVersion>) -> Option<Writer> {
-    let Some(version) = version else { return Some(Writer::Own) };
-    if let Some((_, writer)) = task.schema.as_ref().filter(|(known, _)| *known == version) {
-        return Some(writer.clone());
+/// Fills an entry; gives the version of its schema.
+fn open_into(payload: &[u8], entry: &mut Entry) -> Result<Option<SchemaVersion>, Broken> {
+    let mut spans = match std::mem::replace(&mut entry.framing, Framing::Run(0)) {
+        Framing::Payloads(spans) => spans,
+        Framing::Run(_) => Vec::new(),
+    };
+    let opened = entry::open(payload, &mut entry.bytes, &mut spans);
+    entry.framing = Framing::Payloads(spans);
+    let Opened { publish_time, schema_version } = opened?;
+    entry.publish_time = Some(publish_time);
+    Ok(schema_version)
+}
+
+/// Notes what an entry of this version was written with; false while that is not known. Mostly it is what the room was used with before:
+/// then nothing is touched that all partitions share.
+fn write_as(task: &mut Task, version: Option<SchemaVersion>, noted: &mut Writer) -> bool {
+    let Some(version) = version else {
+        *noted = Writer::Own;
+        return true;
+    };
+    if task.schema.as_ref().is_none_or(|(known, _)| *known != version) {
+        let Some(writer) = task.setting.schemas.writer(&version) else { return false };
+        task.schema = Some((version, writer));
     }
-    let writer = task.setting.schemas.writer(&version)?;
-    task.schema = Some((version, writer.clone()));
-    Some(writer)
+    let Some((_, writer)) = &task.schema else { return false };
+    match (&*noted, writer) {
+        (Writer::Schema(noted), Writer::Schema(writer)) if Arc::ptr_eq(noted, writer) => {}
+        _ => *noted = writer.clone(),
+    }
+    true
 }
 
 /// An entry that makes no sense: its messages are counted and its beginning is kept aside.

@@ -1,4 +1,7 @@
 //! One subscription, from its first FLOW to its end.
+//!
+//! It waits, looks at all that has come, and only then sees to everything else: the slot, permits, counts, questions. So what is shared
+//! or costs a look at the clock is touched once for all entries of a read.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -38,20 +41,12 @@ pub(super) struct Stream<'a> {
     pub due: Due,
 }
 
-/// What happened.
-enum Event<'a> {
-    Frame(Frame<'a>),
-    /// All that came was looked at.
-    Drained,
-    /// Something that was waited for may be there, or a time has come.
-    Look,
-}
-
 /// Reads until the connection ends.
 pub(super) async fn run(task: &mut Task, subscribed: Subscribed) -> End {
     let Subscribed { mut connection, consumer, cursor, acknowledge } = subscribed;
     let mut stream = Stream::new(task, consumer, cursor);
     let Err(end) = stream.read(&mut connection, acknowledge).await;
+    stream.hand_over();
     stream.count();
     end
 }
@@ -80,46 +75,64 @@ impl<'a> Stream<'a> {
         if let Some(entry) = acknowledge {
             self.acknowledge(entry, connection, &mut out);
         }
-        self.flow(true, &mut out);
-        let mut drained = false;
         loop {
-            if !out.is_empty() {
+            self.take_in(connection)?;
+            self.pump()?;
+            self.hand_over();
+            self.tell();
+            self.flow(&mut out);
+            self.reserved.settle();
+            self.count();
+            self.attend(connection, &mut out)?;
+            if out.is_empty() {
+                self.wait(connection).await?;
+            } else {
                 connection.write(&out).await?;
                 out.clear();
             }
-            match self.event(connection, drained).await? {
-                Event::Frame(Frame::Message { position, payload, .. }) => {
-                    drained = false;
-                    self.came(Position(position.0, position.1), payload)?;
-                    self.flow(false, &mut out);
-                    continue;
-                }
-                Event::Frame(Frame::Command(command)) => self.answered(&command)?,
-                Event::Drained => drained = true,
-                Event::Look => {}
-            }
-            self.pump()?;
-            self.tell();
-            self.flow(true, &mut out);
-            self.count();
-            self.attend(connection, &mut out)?;
         }
     }
 
-    /// Waits for what comes next. What came is looked at first, so everything else is done when there is no more of it.
-    async fn event<'c>(&self, connection: &'c mut Connection, drained: bool) -> Result<Event<'c>, End> {
+    /// Looks at all that has come, as far as it was taken from the socket: what is done for each entry is little.
+    fn take_in(&mut self, connection: &mut Connection) -> Result<(), End> {
+        let before = self.came;
+        while let Some(frame) = connection.next_ready()? {
+            match frame {
+                Frame::Message { position, payload, .. } => self.came(Position(position.0, position.1), payload)?,
+                Frame::Command(command) => self.answered(&command)?,
+            }
+        }
+        if self.came > before {
+            self.due.entries_came();
+        }
+        Ok(())
+    }
+
+    /// Waits until something happens or a time has come.
+    async fn wait(&self, connection: &mut Connection) -> Result<(), End> {
         let setting = &self.task.setting;
         let (budget, schemas, handover) = (&setting.budget, &setting.schemas, &self.task.handover);
         let wants_budget = self.short || self.stuck == Stuck::Budget;
         tokio::select! {
             biased;
-            frame = connection.next() => Ok(Event::Frame(frame?)),
-            () = std::future::ready(()), if !drained => Ok(Event::Drained),
-            () = handover.room(), if self.stuck == Stuck::Room => Ok(Event::Look),
-            () = budget.freed(), if wants_budget => Ok(Event::Look),
-            () = schemas.learned(), if self.stuck == Stuck::Schema => Ok(Event::Look),
-            () = sleep_until(self.next_time()) => Ok(Event::Look),
+            came = connection.more() => came?,
+            () = handover.room(), if self.stuck == Stuck::Room => {}
+            () = budget.freed(), if wants_budget => {}
+            () = schemas.learned(), if self.stuck == Stuck::Schema => {}
+            () = sleep_until(self.next_time()) => {}
         }
+        Ok(())
+    }
+
+    /// Hands over what is opened.
+    pub(super) fn hand_over(&mut self) {
+        self.task.handover.hand_over(&mut self.task.opened);
+    }
+
+    /// Says whether the broker has no more than what is handed over.
+    pub(super) fn caught_up(&mut self, is: bool) {
+        self.hand_over();
+        self.task.handover.caught_up(is);
     }
 
     /// When to look without anything having happened. A word of the budget or the schemas may fall between two waits, so where one
@@ -148,9 +161,8 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Asks for more, if what was asked for is half used up. While entries come, only once half of them have: each of a dispatch brings
-    /// many messages, and would be paid back one by one.
-    fn flow(&mut self, drained: bool, out: &mut Vec<u8>) {
+    /// Asks for more, if what was asked for is half used up.
+    fn flow(&mut self, out: &mut Vec<u8>) {
         let share = self.task.setting.share;
         let room = share.saturating_sub(self.reserved.waiting());
         let window = &mut self.task.window;
@@ -159,13 +171,10 @@ impl<'a> Stream<'a> {
             return;
         }
         let Some(mut ask) = window.ask(room) else { return };
-        if !drained && window.to_come() > ask.entries / 2 {
-            return;
-        }
         if !self.reserved.expect(ask.bytes) {
             self.short = true;
             // What others hold must not stop one that has nothing.
-            let idle = self.waiting.is_empty() && self.task.handover.is_empty();
+            let idle = self.waiting.is_empty() && self.task.opened.is_empty() && self.task.handover.is_empty();
             let Some(one) = window.ask_one().filter(|_| idle) else { return };
             self.reserved.expect_anyway(one.bytes);
             ask = one;

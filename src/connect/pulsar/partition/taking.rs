@@ -1,10 +1,5 @@
 //! Entries as they come: counted, judged, opened, handed over; or kept as they came until they can be.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::End;
 use super::opening;
 use super::stream::Stream;
@@ -12,7 +7,6 @@ use crate::connect::pulsar::order::Verdict;
 use crate::connect::pulsar::wire::entry::Head;
 use crate::dataflow::edges::Gap;
 use crate::error::Error;
-use crate::limits::PULSAR_QUIET_MS;
 use crate::snapshot::Position;
 
 /// An entry that waits as it came.
@@ -72,9 +66,6 @@ impl Stream<'_> {
         self.seen.entries += 1;
         self.seen.messages += head.messages as u64;
         self.seen.bytes += payload.len() as u64;
-        let first = Duration::from_millis(PULSAR_QUIET_MS.0);
-        self.due.quiet = (Instant::now() + first, first);
-        self.due.stalled = None;
         if self.waiting.is_empty() && self.take(position, payload, head)? {
             self.reserved.done(payload.len());
             return Ok(());
@@ -101,29 +92,28 @@ impl Stream<'_> {
             return Ok(self.stuck == Stuck::No);
         }
         self.stuck = Stuck::No;
-        if !self.task.handover.has_room() {
+        if !self.task.handover.has_room(&mut self.task.opened) {
             self.stuck = Stuck::Room;
             return Ok(false);
         }
         let bytes = head.uncompressed_size;
-        let budget = Arc::clone(&self.task.setting.budget);
-        if !budget.take(bytes) {
-            if !self.task.handover.is_empty() {
+        if !self.reserved.open(bytes) {
+            if !self.task.opened.is_empty() || !self.task.handover.is_empty() {
                 self.stuck = Stuck::Budget;
                 return Ok(false);
             }
-            budget.take_anyway(bytes);
+            self.reserved.open_anyway(bytes);
         }
         match opening::open(self.task, position, payload, head) {
             Ok(Some(entry)) => {
-                self.task.handover.entry(entry, bytes);
+                self.task.handover.entry(&mut self.task.opened, entry, bytes);
                 self.task.order.take(position);
                 self.judged = None;
                 self.task.progressed = true;
                 Ok(true)
             }
             other => {
-                budget.give_back(bytes);
+                self.reserved.close(bytes);
                 self.stuck = Stuck::Schema;
                 other.map(|_| false)
             }
@@ -159,7 +149,7 @@ impl Stream<'_> {
                 self.task.topic
             ))));
         }
-        self.task.handover.gap(gap);
+        self.task.handover.gap(&mut self.task.opened, gap);
         self.task.order.agree(position);
         self.task.counts.lock().gaps += 1;
         Ok(())

@@ -24,10 +24,11 @@ async fn send(producer: &mut Producer, numbers: std::ops::Range<u32>) {
 async fn numbers(double: &Double, last: u32) -> Vec<u32> {
     let mut connection = client(double, Auth::None).connect(TOPIC).await.unwrap();
     subscribe(&mut connection, TOPIC, 100_000).await;
-    let (mut room, mut found) = (Vec::new(), Vec::new());
+    let (mut room, mut spans, mut found) = (Vec::new(), Vec::new(), Vec::new());
     while found.last() != Some(&last) {
         if let Frame::Message { payload, .. } = connection.next().await.unwrap() {
-            for span in open(payload, &mut room).unwrap().spans {
+            open(payload, &mut room, &mut spans).unwrap();
+            for span in &spans {
                 let text = std::str::from_utf8(&room[span.start as usize..][..span.len as usize]).unwrap();
                 found.push(text.parse().unwrap());
             }

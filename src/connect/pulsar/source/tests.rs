@@ -126,7 +126,7 @@ fn nothing_that_happens_on_the_way_is_seen_in_what_is_read() {
         let entry = slot.next().unwrap().expect("not yet the end");
         numbers.extend(numbers_of(&entry));
         slot.reader.acknowledge(0, entry.next);
-        slot.reader.recycle(entry.bytes);
+        slot.reader.recycle(entry);
         match turn {
             20 => double.disconnect(),
             40 => double.crash(),

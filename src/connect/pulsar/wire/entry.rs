@@ -29,8 +29,6 @@ pub struct Head {
 /// An entry whose messages lie in the room that was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// Where each message's payload is in the room; those that compaction removed are left out.
-    pub spans: Vec<Span>,
     /// When it was published, in milliseconds since 1970, by the producer's clock.
     pub publish_time: i64,
     /// The version of its schema; none where the producer had none.
@@ -135,8 +133,9 @@ fn head(metadata: &Metadata, body: &[u8]) -> Result<Head, Broken> {
     Ok(Head { uncompressed_size, messages })
 }
 
-/// Checks, decompresses and splits an entry. What was in `room` is overwritten; give it as it was, its length saves the filling.
-pub fn open(payload: &[u8], room: &mut Vec<u8>) -> Result<Opened, Broken> {
+/// Checks, decompresses and splits an entry: `spans` says where each message's payload is in `room`; those that compaction removed are
+/// left out. What was in either is overwritten; give the room as it was, its length saves the filling.
+pub fn open(payload: &[u8], room: &mut Vec<u8>, spans: &mut Vec<Span>) -> Result<Opened, Broken> {
     let parts = Parts::of(payload)?;
     if !parts.is_whole() {
         return Err(Broken::Checksum);
@@ -151,20 +150,19 @@ pub fn open(payload: &[u8], room: &mut Vec<u8>) -> Result<Opened, Broken> {
     if !(room.is_empty() && body.is_empty()) {
         codec.decompress(body, room).map_err(Broken::Undecodable)?;
     }
-    let spans = if metadata.marker {
-        Vec::new()
-    } else if metadata.batch.is_some() {
-        batched(room, head.messages)?
-    } else {
-        vec![Span { start: 0, len: if metadata.null_value { 0 } else { span_length(room.len()) } }]
-    };
+    spans.clear();
+    match metadata.batch {
+        _ if metadata.marker => {}
+        Some(_) => batched(room, head.messages, spans)?,
+        None => spans.push(Span { start: 0, len: if metadata.null_value { 0 } else { span_length(room.len()) } }),
+    }
     let schema_version = match metadata.schema_version {
         [] => None,
         version => Some(SchemaVersion::new(version).ok_or_else(|| {
             Broken::undecodable(format!("its schema version has {} bytes; allowed are 16", version.len()))
         })?),
     };
-    Ok(Opened { spans, publish_time: i64::try_from(metadata.publish_time).unwrap_or(i64::MAX), schema_version })
+    Ok(Opened { publish_time: i64::try_from(metadata.publish_time).unwrap_or(i64::MAX), schema_version })
 }
 
 /// A length in an entry, which is at most [`ENTRY_BYTES_MAX`].
@@ -173,8 +171,8 @@ fn span_length(length: usize) -> u32 {
 }
 
 /// The payloads of a batch: each after the length of its metadata and its metadata.
-fn batched(room: &[u8], messages: usize) -> Result<Vec<Span>, Broken> {
-    let mut spans = Vec::with_capacity(messages);
+fn batched(room: &[u8], messages: usize, spans: &mut Vec<Span>) -> Result<(), Broken> {
+    spans.reserve(messages);
     let mut rest = room;
     for index in 0..messages {
         let garbled = || Broken::undecodable(format!("message {index} of {messages} in the batch does not fit it"));
@@ -193,7 +191,7 @@ fn batched(room: &[u8], messages: usize) -> Result<Vec<Span>, Broken> {
         }
     }
     if rest.is_empty() {
-        return Ok(spans);
+        return Ok(());
     }
     Err(Broken::undecodable(format!("{} bytes follow the last of {messages} messages", rest.len())))
 }
