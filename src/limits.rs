@@ -394,7 +394,7 @@ pub const TOPIC_REPORT_MS: u64 = 10_000;
 pub const PULSAR_LINGER_MS: u64 = 2;
 
 /// Entries, and bytes of them, for which the slot is woken at once.
-pub const PULSAR_WORTH_WAKING: (usize, usize) = (32, 64 << 10);
+pub const PULSAR_WORTH_WAKING: (usize, usize) = (128, 64 << 10);
 
 /// The least that `--memory` may be: a broker sends up to 5 MB at once, which take more when they are opened.
 pub const PULSAR_MEMORY_MIN: usize = 16 << 20;

@@ -6,6 +6,7 @@ mod broker;
 mod measure;
 mod served;
 mod services;
+mod steady;
 mod systems;
 mod watched;
 
@@ -40,6 +41,7 @@ fn main() {
             }
         }
     }
+    steady::cases(&mut report, &broker, &ask);
     systems::cases(&mut report, &broker, &ask);
     report.end(&ask);
 }

@@ -17,10 +17,10 @@ use minuet::time::from_utc;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Messages a second of the steady load.
-const STEADY: u64 = 50_000;
+pub const STEADY: u64 = 50_000;
 
 /// Milliseconds in a minute.
-const MINUTE_MS: i64 = 60_000;
+pub const MINUTE_MS: i64 = 60_000;
 
 /// How long after the last message its minute's commit is waited for.
 const AFTERWARDS: Duration = Duration::from_secs(10);
@@ -99,7 +99,7 @@ fn load(report: &mut Report, broker: &Broker, services: &Services, ask: &Ask, so
 }
 
 /// Makes a topic by sending it nothing much of another time, so that a run may subscribe before the load begins.
-fn make(broker: &Broker, topic: &str) {
+pub fn make(broker: &Broker, topic: &str) {
     broker.keep_everything();
     let mut command = generator(broker, topic, 1, 0);
     command.args(["--create-topic", &PARTITIONS.to_string(), "--admin-url", &broker.admin()]);
@@ -107,14 +107,16 @@ fn make(broker: &Broker, topic: &str) {
     assert!(taken.wall < PATIENCE);
 }
 
-fn generator(broker: &Broker, topic: &str, sources: u64, events: u64) -> Command {
+/// Messages at the steady rate, by their own time.
+pub fn generator(broker: &Broker, topic: &str, sources: u64, events: u64) -> Command {
     let mut command = minuet("gen");
     command.arg(dataflow()).args(["--to", &broker.address(topic), "--partitions", &PARTITIONS.to_string()]);
     command.args(["--events", &events.to_string(), "--sources", &sources.to_string(), "--rate", &STEADY.to_string()]);
     command
 }
 
-fn now_ms() -> i64 {
+/// Now.
+pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
     i64::try_from(since.as_millis()).expect("it is before the year 292 million")
 }
