@@ -456,8 +456,9 @@ pub const PULSAR_SEEK_MS: u64 = 5_000;
 /// Times that an entry's checksum may be wrong at one position.
 pub const PULSAR_CHECKSUMS_MAX: u32 = 3;
 
-/// Times that a broker may say that it does not have a schema version.
-pub const PULSAR_SCHEMA_TRIES_MAX: u32 = 5;
+/// Milliseconds for which a broker must say that it does not have a schema version before its events are rejects: one that has just taken
+/// the topic over may not know yet.
+pub const PULSAR_SCHEMA_ABSENT_MS: u64 = 60_000;
 
 /// Versions of a schema in one topic.
 pub const PULSAR_SCHEMA_VERSIONS_MAX: usize = 1_000;

@@ -20,7 +20,7 @@ pub(super) fn open(task: &mut Task, position: Position, payload: &[u8], head: He
     let mut room = task.spare.take(head.uncompressed_size);
     match entry::open(payload, &mut room) {
         Ok(Opened { spans, publish_time, schema_version }) => {
-            let Some(writer) = writer(task, schema_version) else {
+            let Some(writer) = writer(task, schema_version)? else {
                 task.spare.keep(room);
                 return Ok(None);
             };
@@ -43,14 +43,14 @@ pub(super) fn open(task: &mut Task, position: Position, payload: &[u8], head: He
 }
 
 /// What an entry of this version was written with; none while that is not known.
-fn writer(task: &mut Task, version: Option<SchemaVersion>) -> Option<Writer> {
-    let Some(version) = version else { return Some(Writer::Own) };
+fn writer(task: &mut Task, version: Option<SchemaVersion>) -> Result<Option<Writer>, End> {
+    let Some(version) = version else { return Ok(Some(Writer::Own)) };
     if let Some((_, writer)) = task.schema.as_ref().filter(|(known, _)| *known == version) {
-        return Some(writer.clone());
+        return Ok(Some(writer.clone()));
     }
-    let writer = task.setting.schemas.writer(&version)?;
+    let Some(writer) = task.setting.schemas.writer(&version).map_err(End::Stop)? else { return Ok(None) };
     task.schema = Some((version, writer.clone()));
-    Some(writer)
+    Ok(Some(writer))
 }
 
 /// An entry that makes no sense: its messages are counted and its beginning is kept aside.
