@@ -78,7 +78,8 @@ pub const REJECTS_KEPT_PER_MINUTE: u64 = 100;
 /// Bytes of a reject's payload that are kept.
 pub const REJECT_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 
-/// Events of one partition and run that may be rejected because their entry or its schema cannot be read; one more ends the run.
+/// Events of one partition and day, by its watermark, that may be rejected because their entry or its schema cannot be read; one more
+/// ends the run.
 pub const UNREADABLE_EVENTS_MAX: u64 = 10_000;
 
 /// Minutes without an event after which a source's id is given to another.
