@@ -81,7 +81,8 @@ pub const REJECTS_KEPT_PER_MINUTE: u64 = 100;
 /// Bytes of a reject's payload that are kept.
 pub const REJECT_PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 
-/// Events of one partition and run that may be rejected because their entry or its schema cannot be read; one more ends the run.
+/// Events of one partition and day, by its watermark, that may be rejected because their entry or its schema cannot be read; one more
+/// ends the run.
 pub const UNREADABLE_EVENTS_MAX: u64 = 10_000;
 
 /// Minutes without an event after which a source's id is given to another.
@@ -465,8 +466,9 @@ pub const PULSAR_SEEK_MS: u64 = 5_000;
 /// Times that an entry's checksum may be wrong at one position.
 pub const PULSAR_CHECKSUMS_MAX: u32 = 3;
 
-/// Times that a broker may say that it does not have a schema version.
-pub const PULSAR_SCHEMA_TRIES_MAX: u32 = 5;
+/// Milliseconds for which a broker must say that it does not have a schema version before its events are rejects: one that has just taken
+/// the topic over may not know yet.
+pub const PULSAR_SCHEMA_ABSENT_MS: u64 = 60_000;
 
 /// Versions of a schema in one topic.
 pub const PULSAR_SCHEMA_VERSIONS_MAX: usize = 1_000;

@@ -79,6 +79,16 @@ pub struct RejectsKept {
     pub count: u64,
 }
 
+/// Events of entries that could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unreadable {
+    /// The day of the partition's watermark, in days since 1970.
+    pub day: u64,
+    /// Such events in it.
+    pub events: u64,
+}
+
 /// One partition at a cut.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +114,9 @@ pub struct PartitionCut {
     /// Gaps that the operator has agreed to go on behind; a manifest of format 1 knows none.
     #[serde(default)]
     pub gaps: u64,
+    /// The budget of its unreadable events; none were counted before format 3.
+    #[serde(default)]
+    pub unreadable: Unreadable,
 }
 
 impl PartitionCut {
@@ -120,6 +133,7 @@ impl PartitionCut {
             rejects_kept: RejectsKept::default(),
             idle_decisions: 0,
             gaps: 0,
+            unreadable: Unreadable::default(),
         }
     }
 }

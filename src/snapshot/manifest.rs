@@ -11,7 +11,7 @@
 //! |---|---|
 //! | 1 | the first |
 //! | 2 | the gaps of each partition; none in format 1 |
-//! | 3 | the events of each minute that is open; before, only the parts knew |
+//! | 3 | the events of each minute that is open; before, only the parts knew. How many events of a day could not be read |
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -12,7 +12,7 @@ mod manifest;
 pub mod part;
 mod store;
 
-pub use cut::{Counters, PartitionCut, Position, RejectsKept};
+pub use cut::{Counters, PartitionCut, Position, RejectsKept, Unreadable};
 pub use history::{Finding, From, History, Shown, ShownPart, Summary};
 pub use key_group::{key_group, lane, slot_of};
 pub use manifest::{Manifest, OpenMinute, PartRef, Totals};

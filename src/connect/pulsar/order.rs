@@ -8,15 +8,22 @@
 //!
 //! `next` is the position that is expected: the witness is the entry before it. `cursor` is the position after the broker's
 //! mark-delete position, which it says in its answer to GET_LAST_MESSAGE_ID. `covered` is up to where a manifest covers what was read:
-//! when a program begins it is `next`, and falls behind from then on. Nothing at or after the last covered entry is ever acknowledged or
-//! sought over, or the broker could delete what only this program's memory has. So a program that subscribes again is sent what it read
-//! since its newest manifest, and drops it.
+//! when a program begins it is `next`, and falls behind from then on. Before the first manifest it is where the program began. Nothing at
+//! or after the last covered entry is ever acknowledged or sought over, or the broker could delete what only this program's memory has.
+//! So a program that subscribes again is sent what it read since its newest manifest, and drops it.
+//!
+//! A partition of which nothing was read begins where its cursor stands: that is its `next`, in the manifest too
+//! ([`Order::placed`]), so what goes before its first entry is read is missed like anything else. If there is an entry before that place,
+//! the cursor is moved back to it: it is the witness. If there is none, the place is the first of an **empty ledger**. A broker drops
+//! such a ledger whenever it loads the topic anew, and moves the cursor to the next one. While the program watches, that is ordinary:
+//! it had read the ledger to its end. While it was away entries may have been there and gone, and nobody can tell.
 //!
 //! After SUBSCRIBE, before anything is asked for ([`Order::resume`]):
 //!
 //! | `cursor` | known | done |
 //! |---|---|---|
-//! | nothing was read yet | nothing can be missing | read on from the cursor |
+//! | nothing was read yet | it is where reading begins | SEEK back to the entry before it, if there is one, then FLOW |
+//! | first of a later ledger, ours was empty | the empty ledger was dropped | it is where reading begins, FLOW |
 //! | `< next`, or not told | the witness will come | ACK up to before the last covered entry (a forward seek), then FLOW |
 //! | `= next` | what is read next follows the witness | FLOW |
 //! | `> next` | somebody moved the cursor, or entries expired | SEEK back to the last covered entry: what is still there is read |
@@ -51,6 +58,11 @@ pub(super) fn after(entry: Position) -> Position {
     Position(entry.0, entry.1.wrapping_add(1))
 }
 
+/// The position before one, if it is not the first of its ledger.
+fn before(position: Position) -> Option<Position> {
+    Some(Position(position.0, position.1.checked_sub(1)?))
+}
+
 /// What to do with the cursor before entries are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resume {
@@ -60,6 +72,8 @@ pub(super) enum Resume {
     Acknowledge(Position),
     /// Move it back to this entry, and subscribe again.
     SeekBack(Position),
+    /// The same for the entry before the place where reading begins; then say where it stands: [`Order::fetched`].
+    Fetch(Position),
 }
 
 /// What an arriving entry is.
@@ -81,6 +95,12 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Order {
     next: Option<Position>,
+    /// Where this program began: nothing before it needs to be read again, and nothing behind it is covered without a manifest.
+    base: Option<Position>,
+    /// A place where reading begins that was not told yet.
+    placed: Option<Position>,
+    /// `next` is the first of a ledger, and this program has found the cursor there: nothing was in that ledger.
+    empty: bool,
     /// The broker's cursor has shown that it reads on behind the witness.
     proven: bool,
     /// The cursor is to be, or was, moved back to the witness.
@@ -100,7 +120,7 @@ enum Back {
 impl Order {
     /// Of a partition whose next unread entry is this one; none where nothing was read.
     pub(super) fn new(next: Option<Position>) -> Self {
-        Order { next, ..Order::default() }
+        Order { next, base: next, ..Order::default() }
     }
 
     /// The next unread entry.
@@ -108,25 +128,54 @@ impl Order {
         self.next
     }
 
+    /// The place where reading begins, once after it was found: it is to be in the next manifest, though nothing was read yet.
+    pub(super) fn placed(&mut self) -> Option<Position> {
+        self.placed.take()
+    }
+
     /// After a subscribe, with the cursor where the broker says it is, and everything before `covered` in a manifest.
     pub(super) fn resume(&mut self, cursor: Option<Position>, covered: Option<Position>) -> Resume {
         self.proven = false;
-        let Some(next) = self.next else { return Resume::AsItIs };
+        let Some(next) = self.next else {
+            return cursor.map_or(Resume::AsItIs, |cursor| {
+                self.place(cursor);
+                before(cursor).map_or(Resume::AsItIs, Resume::Fetch)
+            });
+        };
+        if let Some(cursor) = cursor.filter(|cursor| self.empty && cursor.0 > next.0 && cursor.1 == 0) {
+            self.place(cursor);
+            return Resume::AsItIs;
+        }
         let moved = cursor.is_some_and(|cursor| cursor > next);
         if self.back == Back::Wanted || moved {
             self.back = Back::Done;
-            // Before the first manifest a restart would begin where the first run did, so there is nothing to keep.
-            let back = covered.unwrap_or(next);
-            return Resume::SeekBack(Position(back.0, back.1.saturating_sub(1)));
+            let back = covered.max(self.base).unwrap_or(next);
+            return Resume::SeekBack(before(back).unwrap_or(back));
         }
         self.back = Back::No;
         if cursor == Some(next) {
             self.proven = true;
+            self.empty = next.1 == 0;
             return Resume::AsItIs;
         }
         let ahead = |entry: &Position| cursor.is_none_or(|cursor| after(*entry) > cursor);
         let covered = covered.and_then(|covered| self.acknowledgeable(covered));
         covered.filter(ahead).map_or(Resume::AsItIs, Resume::Acknowledge)
+    }
+
+    /// The cursor was moved back to the entry before the place where reading begins, and stands here now.
+    pub(super) fn fetched(&mut self, cursor: Option<Position>) {
+        let Some((next, cursor)) = self.next.zip(cursor) else { return };
+        if cursor > next {
+            // That entry is gone with its ledger.
+            return self.place(cursor);
+        }
+        self.proven = cursor == next || before(next) == Some(cursor);
+    }
+
+    fn place(&mut self, place: Position) {
+        *self = Order { next: Some(place), base: Some(place), placed: Some(place), proven: true, ..Order::default() };
+        self.empty = place.1 == 0;
     }
 
     /// An entry has come.
@@ -174,6 +223,7 @@ impl Order {
     pub(super) fn agree(&mut self, entry: Position) {
         self.next = Some(entry);
         self.proven = true;
+        self.empty = false;
         self.back = Back::No;
     }
 
@@ -186,7 +236,9 @@ impl Order {
             }
         }
         self.next = Some(after(entry));
+        self.base = self.base.or(Some(entry));
         self.proven = true;
+        self.empty = false;
         self.back = Back::No;
     }
 
@@ -215,7 +267,11 @@ fn why(next: Position, entry: Position) -> String {
              between it and {}:0",
             entry.0
         ),
-        None => format!("ledger {ledger} is gone, the broker begins at ledger {}", entry.0),
+        None => format!(
+            "nothing was read of ledger {ledger} yet and it is gone, the broker begins at ledger {}: it cannot be known whether anything \
+             came before (if nobody had sent anything yet, the broker has only dropped an empty ledger)",
+            entry.0
+        ),
     }
 }
 

@@ -11,7 +11,7 @@ use super::handover::{Handover, Opened, Taken};
 use super::order::Order;
 use super::partition::{Begin, Setting, Task};
 use super::reader::{Line, PulsarReader};
-use super::schemas::{Check, Schemas};
+use super::schemas::{Check, Patience, Schemas};
 use super::spare::{Blank, Emptied, Spare};
 use super::status::{Counts, PartitionStatus};
 use super::window::Window;
@@ -71,7 +71,7 @@ impl PulsarSource {
             return Err(Error::configuration(format!("{topic} has {count} partitions, {PARTITIONS_MAX} can be")));
         }
         let names = names(&config.client, count);
-        let schemas = Schemas::new(config.client.clone(), names[0].clone(), config.check);
+        let schemas = Schemas::new(config.client.clone(), names[0].clone(), config.check, Patience::default());
         let asked = Arc::clone(&schemas);
         let doing = format!("asking for the schema of {topic}");
         tasks.wait(

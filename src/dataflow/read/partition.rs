@@ -13,8 +13,11 @@ use crate::event::{Malformed, ReadPlan, Reason, Row, Source};
 use crate::limits::{REJECT_PAYLOAD_BYTES_MAX, REJECTS_KEPT_PER_MINUTE, UNREADABLE_EVENTS_MAX};
 use crate::mutation::mutated;
 use crate::plan::Plan;
-use crate::snapshot::{PartitionCut, RejectsKept};
+use crate::snapshot::{PartitionCut, RejectsKept, Unreadable};
 use crate::time::{Millis, Minute, PartitionStart, Watermark, minute_of};
+
+/// Minutes of a day.
+const MINUTES_OF_DAY: Minute = 24 * 60;
 
 /// A partition and where it stands.
 pub(super) struct PartitionState {
@@ -25,8 +28,6 @@ pub(super) struct PartitionState {
     texts: Arc<[TextAt]>,
     watermark: Watermark,
     row: Option<Row>,
-    /// Events of entries that could not be read, in this run.
-    unreadable: u64,
     /// What a cut taken now says.
     pub cut: PartitionCut,
 }
@@ -90,7 +91,7 @@ impl fmt::Display for Why {
 impl PartitionState {
     pub fn new(plan: Arc<Plan>, symbols: Arc<[Vec<u8>]>, texts: Arc<[TextAt]>, cut: PartitionCut) -> Self {
         let watermark = Watermark::new(plan.out_of_order, cut.max_time);
-        PartitionState { plan, symbols, texts, watermark, row: None, unreadable: 0, cut }
+        PartitionState { plan, symbols, texts, watermark, row: None, cut }
     }
 
     /// The minute of its watermark.
@@ -115,7 +116,8 @@ impl PartitionState {
         Ok(())
     }
 
-    /// Counts the events of an entry that nobody can read. One such entry is a reject; a topic of them is a mistake to be mended.
+    /// Counts the events of an entry that nobody can read. One such entry is a reject; a topic of them is a mistake to be mended. The count
+    /// is in the cut, so a run that is started again and again has no more of them; a new day by the partition's watermark has.
     fn refuse(&mut self, pass: &mut Pass<'_>) -> Result<()> {
         let Writer::Unreadable(why) = &pass.entry.writer else { return Ok(()) };
         let Framing::Payloads(spans) = &pass.entry.framing else {
@@ -125,14 +127,17 @@ impl PartitionState {
             let payload = pass.entry.payload(*span).unwrap_or_default();
             self.reject(&Why::Unreadable(Arc::clone(why)), payload, index, 1, pass);
         }
-        self.unreadable += spans.len() as u64;
-        if self.unreadable <= UNREADABLE_EVENTS_MAX {
+        let day = self.minute().unwrap_or(0) / MINUTES_OF_DAY;
+        let before = Some(self.cut.unreadable).filter(|unreadable| unreadable.day == day).map_or(0, |it| it.events);
+        let events = before + spans.len() as u64;
+        self.cut.unreadable = Unreadable { day, events };
+        if events <= UNREADABLE_EVENTS_MAX {
             return Ok(());
         }
         Err(Error::data(format!(
-            "{}: {} events could not be read since this run began, at most {UNREADABLE_EVENTS_MAX} may be; the newest, of the entry at \
-             {:?}: {why}",
-            self.cut.name, self.unreadable, pass.entry.position
+            "{}: {events} events of one day could not be read, at most {UNREADABLE_EVENTS_MAX} may be; the newest, of the entry at {:?}: \
+             {why}",
+            self.cut.name, pass.entry.position
         )))
     }
 
@@ -293,3 +298,6 @@ impl PartitionState {
         within
     }
 }
+
+#[cfg(test)]
+mod tests;

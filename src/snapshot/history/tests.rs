@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::*;
-use crate::snapshot::{Counters, From, PartitionCut, RejectsKept, Totals, part};
+use crate::snapshot::{Counters, From, PartitionCut, RejectsKept, Totals, Unreadable, part};
 use crate::time::{Pace, Schedule};
 
 /// A store in memory that can be told to lose answers and to have others come first.
@@ -297,6 +297,7 @@ fn verify_finds_each_kind_of_damage() {
         rejects_kept: RejectsKept::default(),
         idle_decisions: 0,
         gaps: 0,
+        unreadable: Unreadable::default(),
     };
     let unbalanced = Manifest { cut: vec![cut], commit: Some(1_000), next: vec![2_000], ..all[5].clone() };
     store.put(&history.manifest_name(6), &unbalanced.encode()).unwrap();

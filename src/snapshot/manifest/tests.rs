@@ -1,5 +1,5 @@
 use super::*;
-use crate::snapshot::{Position, RejectsKept};
+use crate::snapshot::{Position, RejectsKept, Unreadable};
 use crate::time::LAST_EPOCH;
 
 const GOLDEN_V1: &[u8] = include_bytes!("../../../tests/data/snapshot/manifest-v1.json");
@@ -21,6 +21,7 @@ fn example() -> Manifest {
         rejects_kept: RejectsKept { minute: 15, count: 16 },
         idle_decisions: 17,
         gaps: 27,
+        unreadable: Unreadable { day: 30, events: 31 },
     };
     let second = PartitionCut {
         partition: 1,
@@ -33,6 +34,7 @@ fn example() -> Manifest {
         rejects_kept: RejectsKept::default(),
         idle_decisions: 0,
         gaps: 0,
+        unreadable: Unreadable::default(),
     };
     Manifest {
         pipeline: "sensors".into(),
@@ -65,6 +67,7 @@ fn refusal(bytes: &[u8]) -> String {
 fn golden_bytes_of_every_version_are_read_for_ever() {
     assert_eq!(Manifest::decode(GOLDEN_V3).unwrap(), example());
     let mut older = Manifest { open: None, ..example() };
+    older.cut[0].unreadable = Unreadable::default();
     assert_eq!(Manifest::decode(GOLDEN_V2).unwrap(), older);
     older.cut[0].gaps = 0;
     assert_eq!(Manifest::decode(GOLDEN_V1).unwrap(), older);

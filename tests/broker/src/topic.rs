@@ -215,6 +215,19 @@ impl Topic {
         self.ledgers.push(Ledger { id: ledger, entries: Vec::new() });
     }
 
+    /// Begins a new ledger as a broker does that takes the topic over: one without entries goes, and cursors before it move on.
+    pub(crate) fn load(&mut self, ledger: i64) {
+        if self.open_entries() > 0 {
+            return self.roll(ledger);
+        }
+        let empty = Position::new(self.open().id, -1);
+        self.open().id = ledger;
+        for cursor in self.cursors.values_mut().filter(|cursor| cursor.mark == empty) {
+            cursor.mark = Position::new(ledger, -1);
+            cursor.keep();
+        }
+    }
+
     /// Drops the closed ledgers that every cursor has behind it; all closed ones where there is no cursor.
     pub(crate) fn trim(&mut self) {
         let lowest = self.cursors.values().map(|cursor| cursor.kept.min(cursor.mark)).min();

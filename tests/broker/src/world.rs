@@ -263,9 +263,7 @@ impl World {
         let retain = self.settings.retain;
         let Some(topic) = self.topics.get_mut(name) else { return };
         topic.cursors.values_mut().for_each(|cursor| cursor.keep());
-        if topic.open_entries() > 0 {
-            topic.roll(ledger);
-        }
+        topic.load(ledger);
         if !retain {
             topic.trim();
         }
@@ -306,9 +304,7 @@ impl World {
             for cursor in topic.cursors.values_mut() {
                 if crash { cursor.forget() } else { cursor.keep() }
             }
-            if topic.open_entries() > 0 {
-                topic.roll(ledger);
-            }
+            topic.load(ledger);
         }
     }
 

@@ -42,19 +42,22 @@ struct Slot {
     source: PulsarSource,
     reader: Box<dyn Reader>,
     gaps: usize,
+    /// Where it said that reading begins.
+    begins: Option<Position>,
 }
 
 impl Slot {
     fn open(config: Config, from: Option<Position>) -> Self {
         let source = PulsarSource::open(config).unwrap();
         let reader = source.open(vec![Start { partition: 0, from, begun: from.is_some() }], Arc::new(|| {})).unwrap();
-        Slot { source, reader, gaps: 0 }
+        Slot { source, reader, gaps: 0, begins: None }
     }
 
     fn next(&mut self) -> Result<Option<Entry>> {
         let end = Instant::now() + PATIENCE;
         loop {
             match self.reader.next(0)? {
+                Next::Entry(entry) if entry.framing.events() == 0 => self.begins = Some(entry.next),
                 Next::Entry(entry) => return Ok(Some(entry)),
                 Next::Gap(_) => self.gaps += 1,
                 Next::CaughtUp => return Ok(None),
@@ -152,6 +155,76 @@ fn roll_overs_unloads_and_a_killed_broker_are_not_seen_in_what_is_read() {
     assert!(topic.ledgers(0).len() <= 2, "{:?}", topic.ledgers(0));
     send(&topic, 140..141);
     assert_eq!(Slot::open(config(&topic), end).rest().0, numbers(140..141));
+}
+
+/// Reads until so many numbers have come.
+fn wait_for(slot: &mut Slot, count: usize) -> Vec<u32> {
+    let (end, mut numbers) = (Instant::now() + PATIENCE, Vec::new());
+    while numbers.len() < count {
+        numbers.extend(slot.rest().0);
+        assert!(Instant::now() < end, "{numbers:?}");
+    }
+    numbers
+}
+
+#[test]
+fn a_partition_that_was_empty_misses_nothing_that_goes_before_its_first_entry() {
+    let lines = ["managedLedgerMaxEntriesPerLedger=10", "managedLedgerMinLedgerRolloverTimeMinutes=0"];
+    let broker = Broker::start(Settings { lines: &lines, secure: false });
+    let topic = Topic::make(&broker, "source-empty", 0);
+    let mut slot = Slot::open(config(&topic), None);
+    assert_eq!(slot.rest().0, numbers(0..0));
+    let first = slot.begins.expect("an empty partition has a place, too");
+    // The broker drops the empty ledger and nothing is missing.
+    topic.unload();
+    let end = Instant::now() + PATIENCE;
+    while slot.begins == Some(first) {
+        assert_eq!(slot.rest().0, numbers(0..0));
+        assert!(Instant::now() < end, "the new place is told");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let place = slot.begins.unwrap();
+    drop(slot);
+    send(&topic, 0..5);
+    topic.skip_all(0, "reader");
+    send(&topic, 5..7);
+    let mut slot = Slot::open(config(&topic), Some(place));
+    assert_eq!(wait_for(&mut slot, 7), numbers(0..7), "what was skipped is still there");
+    drop(slot);
+    send(&topic, 7..15);
+    topic.skip_all(0, "reader");
+    thread::sleep(Duration::from_secs(2));
+    topic.unload();
+    topic.trim(0);
+    send(&topic, 15..16);
+    let error = Slot::open(config(&topic), Some(place)).next().unwrap_err();
+    assert!(error.to_string().contains("--accept-gap"), "{error}");
+}
+
+#[test]
+fn a_first_run_behind_the_last_entry_goes_on_when_that_ledger_was_closed() {
+    let lines = ["managedLedgerMaxEntriesPerLedger=10", "managedLedgerMinLedgerRolloverTimeMinutes=0"];
+    let broker = Broker::start(Settings { lines: &lines, secure: false });
+    let topic = Topic::make(&broker, "source-latest", 0);
+    topic.subscribe("reader");
+    send(&topic, 0..5);
+    let latest = || Config { start: Begin::Latest, ..config(&topic) };
+    let mut slot = Slot::open(latest(), None);
+    assert_eq!(slot.rest().0, numbers(0..0));
+    let place = slot.begins.unwrap();
+    drop(slot);
+    topic.unload();
+    topic.trim(0);
+    broker.kill();
+    broker.start_again();
+    send(&topic, 5..7);
+    let mut slot = Slot::open(latest(), Some(place));
+    assert_eq!(wait_for(&mut slot, 2), numbers(5..7));
+    drop(slot);
+    topic.retain(60, 100);
+    topic.unsubscribe("reader");
+    let mut slot = Slot::open(latest(), Some(place));
+    assert_eq!(wait_for(&mut slot, 2), numbers(5..7), "a subscription that is made anew is no new beginning");
 }
 
 #[test]

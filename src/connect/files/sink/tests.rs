@@ -5,7 +5,7 @@ use super::*;
 use crate::aggregate::{ColumnType, FinishedRow, Value};
 use crate::dataflow::edges::{LedgerLine, MinuteLine};
 use crate::error::Fault;
-use crate::snapshot::{Counters, PartitionCut, RejectsKept};
+use crate::snapshot::{Counters, PartitionCut, RejectsKept, Unreadable};
 
 /// The manifest of a pipeline at a commit.
 fn at(commit: Option<Epoch>) -> Manifest {
@@ -138,6 +138,7 @@ fn rejects_and_ledger_are_lines_of_json() {
         rejects_kept: RejectsKept::default(),
         idle_decisions: 7,
         gaps: 0,
+        unreadable: Unreadable::default(),
     };
     let line = LedgerLine { cut, from: None, counters };
     let minute = MinuteLine { minute: 29_333_340, lane: 3, events: 6, rows: 2, counted: 7, hash: 0xbeef };

@@ -7,7 +7,7 @@ use crate::connect::files::capture::frame;
 use crate::dataflow::edges::{Framing, Next, Writer};
 use crate::error::Fault;
 use crate::limits::{CAPTURE_ENTRY_EVENTS, QUEUED_ENTRIES_MAX};
-use crate::snapshot::{Counters, RejectsKept};
+use crate::snapshot::{Counters, RejectsKept, Unreadable};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder can be made")
@@ -71,6 +71,7 @@ fn cut(files: &Files) -> Vec<PartitionCut> {
         rejects_kept: RejectsKept::default(),
         idle_decisions: 0,
         gaps: 0,
+        unreadable: Unreadable::default(),
     };
     partitions.into_iter().enumerate().map(cut).collect()
 }

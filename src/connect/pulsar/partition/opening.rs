@@ -22,7 +22,7 @@ pub(super) fn open(task: &mut Task, position: Position, payload: &[u8], head: He
     let mut entry = task.blank.take(head.uncompressed_size);
     match open_into(payload, &mut entry) {
         Ok(schema_version) => {
-            if !write_as(task, schema_version, &mut entry.writer) {
+            if !write_as(task, schema_version, &mut entry.writer)? {
                 task.blank.put(entry);
                 return Ok(None);
             }
@@ -53,21 +53,20 @@ fn open_into(payload: &[u8], entry: &mut Entry) -> Result<Option<SchemaVersion>,
 
 /// Notes what an entry of this version was written with; false while that is not known. Mostly it is what the room was used with before:
 /// then nothing is touched that all partitions share.
-fn write_as(task: &mut Task, version: Option<SchemaVersion>, noted: &mut Writer) -> bool {
+fn write_as(task: &mut Task, version: Option<SchemaVersion>, noted: &mut Writer) -> Result<bool, End> {
     let Some(version) = version else {
         *noted = Writer::Own;
-        return true;
+        return Ok(true);
     };
     if task.schema.as_ref().is_none_or(|(known, _)| *known != version) {
-        let Some(writer) = task.setting.schemas.writer(&version) else { return false };
-        task.schema = Some((version, writer));
+        task.schema = task.setting.schemas.writer(&version).map_err(End::Stop)?.map(|writer| (version, writer));
     }
-    let Some((_, writer)) = &task.schema else { return false };
+    let Some((_, writer)) = &task.schema else { return Ok(false) };
     match (&*noted, writer) {
         (Writer::Schema(noted), Writer::Schema(writer)) if Arc::ptr_eq(noted, writer) => {}
         _ => *noted = writer.clone(),
     }
-    true
+    Ok(true)
 }
 
 /// An entry that makes no sense: its messages are counted and its beginning is kept aside.

@@ -15,6 +15,7 @@ use crate::connect::pulsar::connection::{Connection, Frame};
 use crate::connect::pulsar::failed::Failed;
 use crate::connect::pulsar::order::Resume;
 use crate::connect::pulsar::wire::command;
+use crate::dataflow::edges::{Entry, Framing, Writer};
 use crate::limits::PULSAR_SEEK_MS;
 use crate::snapshot::Position;
 
@@ -39,9 +40,7 @@ pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
         // The cursor is the broker's from here on, or an entry that was never read could be sought over.
         task.begin = None;
     }
-    let told = subscribed.connection.last_message_id(subscribed.consumer).await;
-    let doing = |failed: Failed| failed.while_doing(format_args!("asking where {} ends", task.topic));
-    subscribed.cursor = told.map_err(doing)?.cursor;
+    look(task, &mut subscribed).await?;
     match task.order.resume(subscribed.cursor, task.handover.covered()) {
         Resume::AsItIs => {}
         Resume::Acknowledge(entry) => subscribed.acknowledge = Some(entry),
@@ -54,6 +53,14 @@ pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
             );
             seek(task, &mut subscribed, Place::Entry(entry)).await?;
         }
+        Resume::Fetch(entry) => {
+            seek(task, &mut subscribed, Place::Entry(entry)).await?;
+            look(task, &mut subscribed).await?;
+            task.order.fetched(subscribed.cursor);
+        }
+    }
+    if let Some(place) = task.order.placed() {
+        task.handover.entry(&mut task.opened, nothing_at(place), 0);
     }
     tracing::info!(
         partition = task.topic,
@@ -63,6 +70,26 @@ pub(super) async fn subscribe(task: &mut Task) -> Result<Subscribed, End> {
         "subscribed"
     );
     Ok(subscribed)
+}
+
+/// Asks where the cursor stands.
+async fn look(task: &Task, subscribed: &mut Subscribed) -> Result<(), Failed> {
+    let told = subscribed.connection.last_message_id(subscribed.consumer).await;
+    let doing = |failed: Failed| failed.while_doing(format_args!("asking where {} ends", task.topic));
+    subscribed.cursor = told.map_err(doing)?.cursor;
+    Ok(())
+}
+
+/// An entry without events. It moves the slot's cut to where the partition begins, before its first real entry comes.
+fn nothing_at(place: Position) -> Entry {
+    Entry {
+        position: place,
+        next: place,
+        bytes: Vec::new(),
+        framing: Framing::Payloads(Vec::new()),
+        writer: Writer::Own,
+        publish_time: None,
+    }
 }
 
 /// Makes a consumer under the next id.
