@@ -36,7 +36,7 @@ use crate::snapshot::{Counters, Position};
 use crate::time::{Epoch, Minute};
 
 pub use check::check;
-pub use report::{Finding, Report};
+pub use report::{Agreed, Finding, Report};
 
 /// Minutes from the first up to, and not including, the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct PartitionLine {
     pub to: Option<Position>,
     /// What was read between the two.
     pub counters: Counters,
+    /// How often, from the beginning up to `to`, entries that are gone were done without.
+    pub gaps: u64,
 }
 
 /// A minute and lane of a commit.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::limits::{LEDGER_FINDINGS_MAX, MINUTE_MS};
-use crate::snapshot::Counters;
+use crate::snapshot::{Counters, Position};
 use crate::time::{Epoch, LAST_EPOCH, Minute, utc};
 
 /// Something that does not add up.
@@ -13,6 +13,24 @@ pub struct Finding {
     pub place: String,
     /// What.
     pub problem: String,
+}
+
+/// Entries that were gone before they were read, and that the operator agreed to do without: no fault of the sink, but no row or reject
+/// has their events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Agreed {
+    /// The partition.
+    pub partition: String,
+    /// The commit that skipped them.
+    pub commit: Epoch,
+    /// They are past this one, where that commit went on; `None` where that is the beginning.
+    pub from: Option<Position>,
+    /// And before this one, where it ended.
+    pub to: Option<Position>,
+    /// How many gaps there are between the two; where the lines before are not looked at, how many there were up to then.
+    pub gaps: u64,
+    /// Whether all of them are between the two.
+    pub within: bool,
 }
 
 /// What a check found.
@@ -38,6 +56,10 @@ pub struct Report {
     pub counted: u64,
     /// Rejects that are there.
     pub rejects: u64,
+    /// How often entries that were gone were done without.
+    pub gaps: u64,
+    /// The first of these, up to [`LEDGER_FINDINGS_MAX`].
+    pub agreed: Vec<Agreed>,
     /// How many things do not add up.
     pub problems: u64,
     /// The first of them, up to [`LEDGER_FINDINGS_MAX`].
@@ -48,6 +70,14 @@ impl Report {
     /// Whether everything adds up.
     pub fn balances(&self) -> bool {
         self.problems == 0
+    }
+
+    /// Entries were done without.
+    pub(super) fn agreed(&mut self, agreed: Agreed) {
+        self.gaps = self.gaps.saturating_add(agreed.gaps);
+        if self.agreed.len() < LEDGER_FINDINGS_MAX {
+            self.agreed.push(agreed);
+        }
     }
 
     /// Something does not add up.

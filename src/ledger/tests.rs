@@ -58,6 +58,7 @@ fn consistent(commits: &Commits) -> Lists {
                 from: at[index],
                 to,
                 counters,
+                gaps: 0,
             });
             at[index] = to;
             events += folded;
@@ -260,4 +261,26 @@ fn many_findings_are_counted_and_the_first_are_named() {
     lists.rows.clear();
     let report = check(&lists, Range::ALL).expect("it can be read");
     assert_eq!((report.problems, report.findings.len()), (600, crate::limits::LEDGER_FINDINGS_MAX));
+}
+
+#[test]
+fn a_gap_is_told_with_the_commit_at_which_the_count_rises() {
+    let mut lists = example();
+    lists.partitions.iter_mut().skip(2).filter(|line| line.partition == "p1").for_each(|line| line.gaps = 2);
+    let report = check(&lists, Range::ALL).expect("it can be read");
+    let gap = |gaps, within| Agreed {
+        partition: "p1".into(),
+        commit: 20,
+        from: Some(Position(100, 7)),
+        to: Some(Position(200, 7)),
+        gaps,
+        within,
+    };
+    assert_eq!((report.problems, report.gaps, report.agreed), (0, 2, vec![gap(2, true)]));
+    lists.partitions.drain(..2);
+    let report = check(&lists, Range { from: 20, to: 30 }).expect("it can be read");
+    assert_eq!((report.gaps, report.agreed), (2, vec![gap(2, false)]), "they may be older than the range");
+    let mut lists = example();
+    lists.partitions[0].gaps = 1;
+    assert_eq!(findings(&lists), ["commit 20, p0: it counts 0 gaps, 1 were there before"]);
 }

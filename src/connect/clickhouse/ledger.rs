@@ -111,7 +111,7 @@ impl LedgerSource for TablesLedger {
     fn partitions(&self, range: Range) -> Result<Lines<'_, PartitionLine>> {
         let sql = format!(
             "SELECT _commit, _revision, partition, position_from, position_to, read, folded, malformed, late, too_far_ahead, nulls, \
-             non_finite FROM {} FINAL WHERE {} ORDER BY _commit, partition",
+             non_finite, gaps FROM {} FINAL WHERE {} ORDER BY _commit, partition",
             self.full(&self.tables.ledger),
             of_commit(range)
         );
@@ -270,6 +270,7 @@ fn partition_line(line: &[Value]) -> Result<PartitionLine> {
             nulls: number(line, 10)?,
             non_finite: number(line, 11)?,
         },
+        gaps: number(line, 12)?,
     })
 }
 

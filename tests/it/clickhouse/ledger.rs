@@ -122,6 +122,13 @@ fn whatever_is_changed_is_found_and_named() {
     let read = format!("ALTER TABLE {{}}.rows_ledger UPDATE read = read + 3 WHERE {line} SETTINGS mutations_sync = 2");
     changed.found("rows_ledger", &read, &[&place, " read, but "]);
 
+    let base = &changed.base;
+    let gap = format!("_commit >= {commit} AND partition = '{partition}' SETTINGS mutations_sync = 2");
+    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 1 WHERE {gap}"));
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(told.contains(&format!("{place}: a gap between")) && told.ends_with("what was read adds up\n"), "{told}");
+    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 0 WHERE {gap}"));
+
     let line = format!("window_start = '{}'", row.split('\'').nth(1).unwrap());
     let gone = format!("DELETE FROM {{}}.rows_ledger_minutes WHERE {line}");
     changed.found("rows_ledger_minutes", &gone, &[minute, "have no line in the ledger"]);
