@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::rounds::calm;
 use super::setup::Base;
-use crate::harness::{Undisturbed, scratch};
+use crate::harness::{Running, Undisturbed, dataflow, minuet, run, scratch};
 use crate::servers::ClickHouse;
 
 #[test]
@@ -152,4 +152,21 @@ fn what_is_no_sink_is_told_with_what_to_do() {
     base.query("CREATE DATABASE {}");
     base.query("CREATE TABLE {}.rows (window_start DateTime, a UInt8) ENGINE = MergeTree ORDER BY a");
     base.ledger(&[]).demand(78).demand_words(&["it has other columns"]);
+}
+
+#[test]
+fn a_table_that_only_the_environment_names_is_that_of_ddl_and_run_to_check_too() {
+    let server = ClickHouse::shared();
+    let base = Base::new(server, "environment");
+    base.query("CREATE DATABASE {}");
+    let folder = dataflow("sensors-compact").display().to_string();
+    let statements = run(["ddl", &folder, "--database", "environment"]).demand(0).stdout;
+    assert!(statements.contains("`environment`.`sensors_compact`"), "{statements}");
+    statements.split(";\n").filter(|text| !text.trim().is_empty()).for_each(|text| {
+        base.query(text.trim().trim_end_matches(';'));
+    });
+    let mut check = minuet(["check", &folder, "--connect"].map(str::to_owned).into_iter().chain(base.who()));
+    check.env("CLICKHOUSE_URL", format!("{}/environment", server.url()));
+    let told = Running::start(&mut check).end().demand(0).stdout;
+    assert!(told.contains("they are what the plan writes"), "{told}");
 }
