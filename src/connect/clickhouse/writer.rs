@@ -29,7 +29,7 @@ use crate::dataflow::edges::{LedgerLine, MinuteLine, Reject, Write};
 use crate::error::{Error, Result};
 use crate::limits::{CLICKHOUSE_TOKENS_MAX, MINUTE_MS};
 use crate::snapshot::Manifest;
-use crate::time::Epoch;
+use crate::time::{Epoch, Minute};
 
 /// The run that writes.
 #[derive(Clone, Debug)]
@@ -59,11 +59,21 @@ impl Run {
         }
     }
 
-    /// Rows after the newest commit: all others are out of doubt, and a table that is partitioned by day need not look at them.
-    pub(super) fn after_commit(&self) -> String {
-        let seconds = |commit: Epoch| commit.saturating_mul(MINUTE_MS.cast_unsigned() / 1_000).min(u64::from(u32::MAX));
-        self.commit.map_or("1".to_owned(), |commit| format!("window_start > toDateTime({}, 'UTC')", seconds(commit)))
+    /// Rows after the commit that the run began with.
+    fn after_commit(&self) -> String {
+        after_commit(self.commit)
     }
+}
+
+/// Rows after a commit: all others are out of doubt, and a table that is partitioned by day need not look at them.
+pub(super) fn after_commit(commit: Option<Epoch>) -> String {
+    commit.map_or("1".to_owned(), |commit| format!("window_start > {}", start_of(commit)))
+}
+
+/// When a minute starts, as a condition has it; a table knows none after 2106.
+fn start_of(minute: Minute) -> String {
+    let seconds = minute.saturating_mul(MINUTE_MS.cast_unsigned() / 1_000).min(u64::from(u32::MAX));
+    format!("toDateTime({seconds}, 'UTC')")
 }
 
 /// What a sink has met; counted for the whole process.
