@@ -119,8 +119,7 @@ impl Server {
             };
             ambiguous |= failed.ambiguous;
             if doubt.lasts(failed.hope, Instant::now()) {
-                // The server answers, so the others need not wait for this one.
-                pass.worked();
+                pass.refused();
                 return Err(failed.into_error(format_args!("{doing} at {}", self.name)));
             }
             pass.failed(doing, &failed).await;
