@@ -75,6 +75,7 @@ fn told(report: &Report) -> String {
     for agreed in &report.agreed {
         text.push_str(&gone(agreed));
     }
+    text.push_str(&replaced(report));
     for finding in &report.findings {
         text.push_str(&format!("{}: {}\n", finding.place, finding.problem));
     }
@@ -85,6 +86,21 @@ fn told(report: &Report) -> String {
         many => text.push_str(&format!("{many} things do not add up\n")),
     }
     text
+}
+
+/// Rows that are there in older revisions too, in words.
+fn replaced(report: &Report) -> String {
+    let rows = match report.replaced {
+        0 => return String::new(),
+        1 => "1 row is".to_owned(),
+        many => format!("{many} rows are"),
+    };
+    let mends: Vec<&str> = report.mends.iter().map(String::as_str).collect();
+    format!(
+        "{rows} there in older revisions too: readers of the newest (FINAL, or the view) see each once, all others more often, until \
+         a merge\n        {}\n",
+        mends.join("\n        ")
+    )
 }
 
 /// Entries that were done without, in words.

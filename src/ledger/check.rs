@@ -22,11 +22,16 @@ pub fn check(source: &dyn LedgerSource, range: Range) -> Result<Report> {
     Ok(report)
 }
 
-/// What is stored twice is a fault even where readers of the newest see it once: others add it up twice.
+/// What one run stored twice is a fault even where readers of the newest see it once. What a newer run has replaced is none: an older
+/// one that lived on may have stored it, and it is there until the next merge.
 fn repeated(source: &dyn LedgerSource, range: Range, report: &mut Report) -> Result<()> {
     for repeated in source.repeated(range)? {
-        let Repeated { what, times, revisions } = repeated?;
-        report.found(what, format!("it is stored {times} times, by runs {revisions}; the newest counts"));
+        let Repeated { what, times, newest, revisions, mend } = repeated?;
+        if newest == 1 {
+            report.replaced(mend);
+        } else {
+            report.found(what, format!("it is stored {times} times, by runs {revisions}; the newest counts"));
+        }
     }
     Ok(())
 }

@@ -149,8 +149,12 @@ pub struct Repeated {
     pub what: String,
     /// How often it is there.
     pub times: u64,
+    /// How often of these by the newest run that wrote it: once where the others are merely not merged away yet.
+    pub newest: u64,
     /// The runs that wrote it, as text.
     pub revisions: String,
+    /// The statement that removes what the newest has replaced.
+    pub mend: String,
 }
 
 /// What comes out of a source, one by one.

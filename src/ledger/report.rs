@@ -1,5 +1,7 @@
 //! What a check found.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::limits::{LEDGER_FINDINGS_MAX, MINUTE_MS};
@@ -60,6 +62,10 @@ pub struct Report {
     pub gaps: u64,
     /// The first of these, up to [`LEDGER_FINDINGS_MAX`].
     pub agreed: Vec<Agreed>,
+    /// Rows of which older revisions are there too: readers of the newest see them once, all others more often.
+    pub replaced: u64,
+    /// The statements that remove those older ones.
+    pub mends: BTreeSet<String>,
     /// How many things do not add up.
     pub problems: u64,
     /// The first of them, up to [`LEDGER_FINDINGS_MAX`].
@@ -78,6 +84,12 @@ impl Report {
         if self.agreed.len() < LEDGER_FINDINGS_MAX {
             self.agreed.push(agreed);
         }
+    }
+
+    /// Something is there in older revisions too.
+    pub(super) fn replaced(&mut self, mend: String) {
+        self.replaced += 1;
+        self.mends.insert(mend);
     }
 
     /// Something does not add up.

@@ -11,6 +11,7 @@ struct Lists {
     minutes: Vec<Told>,
     rows: Vec<Found>,
     rejects: Vec<Kept>,
+    repeated: Vec<Repeated>,
 }
 
 fn given<T: Clone>(all: &[T]) -> Result<Lines<'_, T>> {
@@ -32,6 +33,10 @@ impl LedgerSource for Lists {
 
     fn rejects(&self, _range: Range) -> Result<Lines<'_, Kept>> {
         given(&self.rejects)
+    }
+
+    fn repeated(&self, _range: Range) -> Result<Lines<'_, Repeated>> {
+        given(&self.repeated)
     }
 }
 
@@ -283,4 +288,15 @@ fn a_gap_is_told_with_the_commit_at_which_the_count_rises() {
     let mut lists = example();
     lists.partitions[0].gaps = 1;
     assert_eq!(findings(&lists), ["commit 20, p0: it counts 0 gaps, 1 were there before"]);
+}
+
+#[test]
+fn what_a_newer_run_has_replaced_is_no_fault_but_what_one_run_doubled_is() {
+    let repeated =
+        |newest| Repeated { what: "a row".into(), times: 3, newest, revisions: "1,2".into(), mend: "mend it".into() };
+    let mut lists = example();
+    lists.repeated = vec![repeated(1), repeated(2), repeated(1)];
+    let report = check(&lists, Range::ALL).expect("it can be read");
+    assert_eq!((report.problems, report.replaced, report.mends), (1, 2, ["mend it".to_owned()].into()));
+    assert_eq!(findings(&lists), ["a row: it is stored 3 times, by runs 1,2; the newest counts"]);
 }

@@ -167,16 +167,16 @@ impl LedgerSource for TablesLedger {
         let key: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
         let key_texts: Vec<String> = key.iter().map(|name| format!("toString({name})")).collect();
         let sql = format!(
-            "SELECT count(), toString(arraySort(groupUniqArray({REVISIONS_NAMED})(_revision))), {} FROM {} WHERE {} GROUP BY {} \
-             HAVING count() > 1",
+            "SELECT count(), countEqual(groupArray(_revision), max(_revision)), \
+             toString(arraySort(groupUniqArray({REVISIONS_NAMED})(_revision))), {} FROM {} WHERE {} GROUP BY {} HAVING count() > 1",
             key_texts.join(", "),
             self.full(table),
             of_minute(range),
             key.join(", ")
         );
         Ok(Box::new(self.servers.iter().flat_map(move |server| {
-            let place = format!("{} at {}", self.full(table), server.name());
-            self.ask(server, REPEATED, &sql).map(move |line| repeated(&place, table, &line?))
+            let (full, name) = (self.full(table), server.name().to_owned());
+            self.ask(server, REPEATED, &sql).map(move |line| repeated(&full, &name, table, &line?))
         })))
     }
 }
@@ -300,12 +300,14 @@ fn kept(line: &[Value]) -> Result<Kept> {
 }
 
 /// A key that is there more than once.
-fn repeated(place: &str, table: &Table, line: &[Value]) -> Result<Repeated> {
-    let values = line.iter().skip(2).map(|value| value.as_str().unwrap_or_default());
+fn repeated(full: &str, server: &str, table: &Table, line: &[Value]) -> Result<Repeated> {
+    let values = line.iter().skip(3).map(|value| value.as_str().unwrap_or_default());
     let key: Vec<String> = table.key.iter().zip(values).map(|(name, value)| format!("{name} {value}")).collect();
     Ok(Repeated {
-        what: format!("{place}, {}", key.join(", ")),
+        what: format!("{full} at {server}, {}", key.join(", ")),
         times: number(line, 0)?,
-        revisions: text(line, 1)?.trim_matches(['[', ']']).to_owned(),
+        newest: number(line, 1)?,
+        revisions: text(line, 2)?.trim_matches(['[', ']']).to_owned(),
+        mend: format!("OPTIMIZE TABLE {full} FINAL; -- at {server}"),
     })
 }
