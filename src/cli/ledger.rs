@@ -6,8 +6,9 @@ use super::{Ended, answer};
 use crate::connect::clickhouse::TablesLedger;
 use crate::connect::files::FolderLedger;
 use crate::error::Error;
-use crate::ledger::{Agreed, Range, Report, check};
+use crate::ledger::{Agreed, Horizon, Range, Report, check};
 use crate::limits::MINUTE_MS;
+use crate::observe::status::minute as utc_minute;
 use crate::observe::{balance, committed};
 use crate::snapshot::Position;
 use crate::time::{Minute, from_utc, minute_of};
@@ -75,6 +76,7 @@ fn told(report: &Report) -> String {
     for agreed in &report.agreed {
         text.push_str(&gone(agreed));
     }
+    text.push_str(&old(report.horizon));
     text.push_str(&replaced(report));
     for finding in &report.findings {
         text.push_str(&format!("{}: {}\n", finding.place, finding.problem));
@@ -86,6 +88,17 @@ fn told(report: &Report) -> String {
         many => text.push_str(&format!("{many} things do not add up\n")),
     }
     text
+}
+
+/// What is not looked at for its age, in words.
+fn old(horizon: Horizon) -> String {
+    let minutes = horizon.minutes.map(|minute| format!("minutes before {} UTC", utc_minute(minute)));
+    let commits = horizon.commits.map(|commit| format!("commits before {commit}"));
+    let old: Vec<String> = minutes.into_iter().chain(commits).collect();
+    match old.is_empty() {
+        true => String::new(),
+        false => format!("{} are not looked at: the tables keep lines for a limited time\n", old.join(" and ")),
+    }
 }
 
 /// Rows that are there in older revisions too, in words.

@@ -31,6 +31,8 @@ mod minutes;
 mod rejects;
 mod report;
 
+use serde::Serialize;
+
 use crate::error::Result;
 use crate::snapshot::{Counters, Position};
 use crate::time::{Epoch, Minute};
@@ -54,6 +56,23 @@ impl Range {
     /// Whether a minute, or a commit epoch, is in it.
     pub fn contains(&self, minute: Minute) -> bool {
         (self.from..self.to).contains(&minute)
+    }
+}
+
+/// Where what is surely there begins, where a sink keeps its lines for a limited time; none where all that was written is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Horizon {
+    /// The oldest commit whose lines of partitions and rejects are all there.
+    pub commits: Option<Epoch>,
+    /// The oldest minute whose lines and rows are all there.
+    pub minutes: Option<Minute>,
+}
+
+impl Horizon {
+    /// What of a range of commits, and of one of minutes, is there.
+    pub(crate) fn within(&self, range: Range) -> (Range, Range) {
+        let after = |oldest: Option<u64>| Range { from: range.from.max(oldest.unwrap_or_default()), ..range };
+        (after(self.commits), after(self.minutes))
     }
 }
 
@@ -162,6 +181,11 @@ pub type Lines<'a, T> = Box<dyn Iterator<Item = Result<T>> + 'a>;
 
 /// A sink as the check reads it. Lines of partitions and rejects belong to a range by their commit, minutes and rows by their minute.
 pub trait LedgerSource {
+    /// What has gone for its age.
+    fn horizon(&self) -> Result<Horizon> {
+        Ok(Horizon::default())
+    }
+
     /// The lines of partitions, ascending by commit.
     fn partitions(&self, range: Range) -> Result<Lines<'_, PartitionLine>>;
 

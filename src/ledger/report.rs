@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::Horizon;
 use crate::limits::{LEDGER_FINDINGS_MAX, MINUTE_MS};
 use crate::snapshot::{Counters, Position};
 use crate::time::{Epoch, LAST_EPOCH, Minute, utc};
@@ -38,6 +39,8 @@ pub struct Agreed {
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
+    /// What has gone for its age, and is not looked at.
+    pub horizon: Horizon,
     /// Commits that left lines.
     pub commits: u64,
     /// The newest of them.

@@ -12,27 +12,36 @@ struct Lists {
     rows: Vec<Found>,
     rejects: Vec<Kept>,
     repeated: Vec<Repeated>,
+    horizon: Horizon,
 }
 
 fn given<T: Clone>(all: &[T]) -> Result<Lines<'_, T>> {
     Ok(Box::new(all.iter().cloned().map(Ok)))
 }
 
+fn within<T: Clone>(all: &[T], range: Range, of: fn(&T) -> u64) -> Result<Lines<'_, T>> {
+    Ok(Box::new(all.iter().filter(move |line| range.contains(of(line))).cloned().map(Ok)))
+}
+
 impl LedgerSource for Lists {
-    fn partitions(&self, _range: Range) -> Result<Lines<'_, PartitionLine>> {
-        given(&self.partitions)
+    fn horizon(&self) -> Result<Horizon> {
+        Ok(self.horizon)
     }
 
-    fn minutes(&self, _range: Range) -> Result<Lines<'_, Told>> {
-        given(&self.minutes)
+    fn partitions(&self, range: Range) -> Result<Lines<'_, PartitionLine>> {
+        within(&self.partitions, range, |line| line.commit)
     }
 
-    fn rows(&self, _range: Range) -> Result<Lines<'_, Found>> {
-        given(&self.rows)
+    fn minutes(&self, range: Range) -> Result<Lines<'_, Told>> {
+        within(&self.minutes, range, |line| line.place.minute)
     }
 
-    fn rejects(&self, _range: Range) -> Result<Lines<'_, Kept>> {
-        given(&self.rejects)
+    fn rows(&self, range: Range) -> Result<Lines<'_, Found>> {
+        within(&self.rows, range, |line| line.place.minute)
+    }
+
+    fn rejects(&self, range: Range) -> Result<Lines<'_, Kept>> {
+        within(&self.rejects, range, |line| line.commit)
     }
 
     fn repeated(&self, _range: Range) -> Result<Lines<'_, Repeated>> {
@@ -299,4 +308,21 @@ fn what_a_newer_run_has_replaced_is_no_fault_but_what_one_run_doubled_is() {
     let report = check(&lists, Range::ALL).expect("it can be read");
     assert_eq!((report.problems, report.replaced, report.mends), (1, 2, ["mend it".to_owned()].into()));
     assert_eq!(findings(&lists), ["a row: it is stored 3 times, by runs 1,2; the newest counts"]);
+}
+
+#[test]
+fn what_has_gone_for_its_age_is_not_missed() {
+    let mut lists = example();
+    lists.partitions.drain(..2);
+    lists.rejects.remove(0);
+    // Of a minute its line is gone, of another its rows.
+    lists.minutes.remove(0);
+    lists.rows.remove(1);
+    assert!(!findings(&lists).is_empty());
+    lists.horizon = Horizon { commits: Some(11), minutes: Some(15) };
+    assert_eq!(findings(&lists), Vec::<String>::new());
+    let report = check(&lists, Range::ALL).expect("it can be read");
+    assert_eq!((report.commits, report.open, report.counters.read, report.events), (2, None, 13, 10));
+    lists.horizon.minutes = None;
+    assert_eq!(findings(&lists).len(), 2);
 }

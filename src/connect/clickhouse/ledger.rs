@@ -14,11 +14,12 @@ use serde_json::Value;
 
 use super::address::Address;
 use super::answers::Answers;
+use super::kept;
 use super::server::{Server, User, number, text, unexpected};
 use super::tables::{BOOKKEEPING, ColumnDefinition, Table, Tables, quoted};
 use crate::connect::runtime::Tasks;
 use crate::error::{Error, Result};
-use crate::ledger::{Content, Found, Kept, LedgerSource, Lines, PartitionLine, Place, Range, Repeated, Told};
+use crate::ledger::{Content, Found, Horizon, Kept, LedgerSource, Lines, PartitionLine, Place, Range, Repeated, Told};
 use crate::limits::{CLICKHOUSE_OPEN_MS, CLICKHOUSE_SORTED_BYTES, CLICKHOUSE_THREADS, MINUTE_MS};
 use crate::snapshot::{Counters, Position};
 use crate::time::{Minute, minute_of};
@@ -108,6 +109,12 @@ impl TablesLedger {
 const REPEATED: &str = "looking for what is stored more than once";
 
 impl LedgerSource for TablesLedger {
+    fn horizon(&self) -> Result<Horizon> {
+        let (servers, tables) = (self.servers.clone(), self.tables.clone());
+        let find = async move { kept::horizon(&servers, &tables).await };
+        self.tasks.wait(Duration::from_millis(CLICKHOUSE_OPEN_MS), "looking how long lines are kept", find)?
+    }
+
     fn partitions(&self, range: Range) -> Result<Lines<'_, PartitionLine>> {
         let sql = format!(
             "SELECT _commit, _revision, partition, position_from, position_to, read, folded, malformed, late, too_far_ahead, nulls, \

@@ -184,3 +184,40 @@ fn a_table_that_only_the_environment_names_is_that_of_ddl_and_run_to_check_too()
     let told = Running::start(&mut check).end().demand(0).stdout;
     assert!(told.contains("they are what the plan writes"), "{told}");
 }
+
+#[test]
+fn what_the_tables_have_let_go_for_its_age_is_not_missed() {
+    let (server, place) = (&ClickHouse::start(), scratch());
+    let settings = [("seed", "5"), ("events", "30000"), ("sources", "40"), ("rate", "1")];
+    let calm = Undisturbed::generate("sensors", place.path(), &settings);
+    let base = Base::new(server, "aged");
+    base.pipeline(&calm, server.address()).run(2).demand(0);
+    let all = base.number("SELECT count() FROM {}.rows");
+    // Half of the rows go, of the ledger only some lines of the oldest minutes.
+    let age =
+        base.number("SELECT toUnixTimestamp(now()) - toUnixTimestamp(quantileExact(0.5)(window_start)) FROM {}.rows");
+    for (table, seconds) in [("rows", age), ("rows_ledger_minutes", age + 3_600)] {
+        let keep = format!("MODIFY TTL window_start + toIntervalSecond({seconds}) SETTINGS mutations_sync = 2");
+        base.query(&format!("ALTER TABLE {{}}.{table} {keep}"));
+    }
+    let left = base.number("SELECT count() FROM {}.rows");
+    assert!(left < all && left > all / 3, "{left} of {all} rows are left");
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(told.contains("minutes before") && told.contains("are not looked at"), "{told}");
+    let looked_at = base.ledger(&["--json"]).demand(0);
+    let report: Value = serde_json::from_str(&looked_at.stdout).unwrap();
+    assert!(report["rows"].as_u64().is_some_and(|rows| rows > 1_000 && rows < left), "{report}");
+    // A pipeline that is younger than its ledger's lines may become has all of them.
+    for table in ["rows_ledger", "rows_rejects"] {
+        base.query(&format!("ALTER TABLE {{}}.{table} MODIFY TTL written_at + toIntervalDay(1)"));
+    }
+    let oldest = "SELECT min(_commit) FROM {}.rows_ledger WHERE _commit > 0";
+    let commit = base.number(oldest);
+    assert!(!base.ledger(&[]).demand(0).stdout.contains("commits before"));
+    base.query(&format!("DELETE FROM {{}}.rows_ledger WHERE _commit <= {commit}"));
+    base.ledger(&[]).demand(65);
+    base.query("ALTER TABLE {}.rows_runs UPDATE written_at = written_at - 99999 WHERE 1 SETTINGS mutations_sync = 2");
+    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE written_at = written_at - 99999 WHERE _commit <= {commit} + 5 SETTINGS mutations_sync = 2"));
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(told.contains("commits before"), "{told}");
+}
