@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::ddl::table_of;
 use super::environment;
 use super::place::{SinkPlace, SourcePlace, StatePlace};
 use super::sink::SinkArgs;
@@ -83,7 +84,7 @@ fn connect(args: &Args, plan: &Arc<Plan>) -> Ended {
     if let Some(SourcePlace::Pulsar(address)) = &environment::source_if_any(args.source.as_ref())? {
         steps.extend(of_topic(args, plan, address, reached)?);
     }
-    if let Some(SinkPlace::ClickHouse(address)) = &environment::sink_if_any(args.sink.as_ref(), &plan.name)? {
+    if let Some(SinkPlace::ClickHouse(address)) = &environment::sink_if_any(args.sink.as_ref(), &table_of(plan))? {
         let config = args.tables.config(address, Arc::new(|| false))?;
         steps.extend(probe_tables(&config, &plan.layout, wall_clock()())?);
     }

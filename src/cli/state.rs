@@ -1,6 +1,7 @@
 //! Where the state is, and how it is reached.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 
@@ -10,6 +11,7 @@ use crate::connect::s3::{Encryption, S3Store, Settings};
 use crate::connect::{GivenUp, Patient, StoreMet};
 use crate::dataflow::Fate;
 use crate::error::{Error, Result};
+use crate::limits::STORE_LASTING_MS;
 use crate::snapshot::Store;
 
 /// How S3 is reached. Its credentials are no flags: a command line is seen by all.
@@ -99,7 +101,7 @@ impl State {
             State::S3(store) => {
                 let given_up = given_up(fate);
                 let patient = Patient::new(store.given_up_when(Arc::clone(&given_up)), given_up);
-                Arc::new(patient.seen_in(Arc::clone(met)))
+                Arc::new(patient.seen_in(Arc::clone(met)).forgiving(Duration::from_millis(STORE_LASTING_MS)))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A store that is waited for while it is away.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::snapshot::Store;
 pub type GivenUp = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A [`Store`] that tries for ever what fails outside: while the store is away nothing is committed, so reading stops at its bound,
-/// and goes on when the store is back. Every other error is an answer at once.
+/// and goes on when the store is back. Every other error is an answer at once; but see [`Patient::forgiving`].
 ///
 /// A try whose answer was lost may have happened, and the next one finds that: a name may then be taken by the very bytes that are
 /// put. Whoever puts under a condition reads back what has the name.
@@ -22,6 +22,9 @@ pub struct Patient<S> {
     store: S,
     given_up: GivenUp,
     met: Arc<StoreMet>,
+    forgives: Duration,
+    /// Whether it has ever worked.
+    worked: AtomicBool,
 }
 
 /// What those who wait for a store have met.
@@ -50,7 +53,7 @@ impl StoreMet {
 impl<S: Store> Patient<S> {
     /// Waits for `store` until it is back or `given_up` says so.
     pub fn new(store: S, given_up: GivenUp) -> Self {
-        Patient { store, given_up, met: Arc::default() }
+        Patient { store, given_up, met: Arc::default(), forgives: Duration::ZERO, worked: AtomicBool::new(false) }
     }
 
     /// The same, where others are to see what it meets.
@@ -59,21 +62,45 @@ impl<S: Store> Patient<S> {
         self
     }
 
+    /// Once the store has worked, tries for so long what it refuses although nothing is wrong with how it is asked: a credential
+    /// that has just expired is followed by its successor, and a right or a clock is put right while the run goes on.
+    pub fn forgiving(mut self, so_long: Duration) -> Self {
+        self.forgives = so_long;
+        self
+    }
+
     /// Tries that have failed and were begun again.
     pub fn failed(&self) -> u64 {
         self.met.failed()
     }
 
+    /// Whether to try again after this error, where it has been refused since then.
+    fn may_pass(&self, error: &Error, refused: &mut Option<Instant>) -> bool {
+        match error.fault {
+            Fault::Outside => {
+                *refused = None;
+                true
+            }
+            Fault::Configuration if self.worked.load(Ordering::Relaxed) => {
+                refused.get_or_insert_with(Instant::now).elapsed() < self.forgives
+            }
+            _ => false,
+        }
+    }
+
     fn insist<T>(&self, act: impl Fn() -> Result<T>) -> Result<T> {
-        let mut away = None;
+        let (mut away, mut refused) = (None, None);
         loop {
             match act() {
-                Err(error) if error.fault == Fault::Outside && !(self.given_up)() => {
+                Err(error) if self.may_pass(&error, &mut refused) && !(self.given_up)() => {
                     self.met.failed.fetch_add(1, Ordering::Relaxed);
                     self.met.note(Some(error.to_string()));
                     away.get_or_insert_with(|| Away::begin(self.store.place())).wait(&error, &self.given_up);
                 }
                 answer => {
+                    if answer.is_ok() {
+                        self.worked.store(true, Ordering::Relaxed);
+                    }
                     if away.is_some() {
                         self.met.note(None);
                     }
@@ -157,12 +184,16 @@ impl Away {
         let (first, longest) = STORE_AWAY_SAID_MS;
         self.said = Instant::now();
         self.silence = (self.silence * 2).clamp(Duration::from_millis(first), Duration::from_millis(longest));
+        let what = match error.fault {
+            Fault::Configuration => "the store refuses us; nothing is committed, and the run ends if that lasts",
+            _ => "the store is away; nothing is committed until it is back",
+        };
         tracing::warn!(
             store = self.place,
             tries = self.tries,
             seconds = self.since.elapsed().as_secs(),
             %error,
-            "the store is away; nothing is committed until it is back"
+            "{what}"
         );
     }
 

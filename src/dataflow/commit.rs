@@ -55,7 +55,7 @@ pub(super) struct Committer {
     parts: BTreeMap<Epoch, Vec<PartRef>>,
     minutes: Minutes,
     /// What the observer was told last.
-    told: Option<(Option<Epoch>, CommitStep)>,
+    told: Option<CommitReport>,
     committed_at: Millis,
 }
 
@@ -161,20 +161,21 @@ impl Committer {
     /// Goes as many steps as can be gone now; gives the commits that became the truth.
     fn advance(&mut self, frontiers: &[MutableAntichain<Epoch>]) -> Result<Vec<(Epoch, Control)>> {
         let mut words = Vec::new();
+        let read = frontiers[CUTS].frontier().first().copied();
         loop {
             match std::mem::replace(&mut self.step, Step::Gathering) {
                 Step::Gathering => {
                     let slowest = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
                     let Some(commit) = self.schedule.due(slowest) else {
-                        self.tell(self.schedule.next.first().copied(), CommitStep::Gathering);
+                        self.tell(self.schedule.next.first().copied(), CommitStep::Gathering, read);
                         break;
                     };
                     let minutes = self.minutes.close(commit);
-                    let manifest = self.gather(commit, frontiers[CUTS].frontier().first().copied());
+                    let manifest = self.gather(commit, read);
                     self.ticket += 1;
                     let (attempt, lines) = (manifest.attempt, self.ledger(&manifest));
                     self.job.observer.ledger(commit, &lines, &minutes);
-                    self.tell(Some(commit), CommitStep::Ledger);
+                    self.tell(Some(commit), CommitStep::Ledger, read);
                     self.writer.submit(self.ticket, Write::Ledger { commit, attempt, lines, minutes });
                     self.step = Step::Ledger(Box::new(manifest));
                 }
@@ -187,7 +188,7 @@ impl Committer {
                     }
                     Some(answer) => {
                         answer?;
-                        self.tell(manifest.commit, CommitStep::Manifest);
+                        self.tell(manifest.commit, CommitStep::Manifest, read);
                         self.keeper.submit(self.ticket, Keep::Manifest(manifest.clone()));
                         if mutated!(WordBeforeManifest) {
                             words.push(self.committed(*manifest));
@@ -211,10 +212,11 @@ impl Committer {
         Ok(words)
     }
 
-    fn tell(&mut self, epoch: Option<Epoch>, step: CommitStep) {
-        if self.told != Some((epoch, step)) {
-            self.told = Some((epoch, step));
-            self.job.observer.committing(CommitReport { epoch, step, at: (self.job.clock)() });
+    fn tell(&mut self, epoch: Option<Epoch>, step: CommitStep, slowest: Option<Epoch>) {
+        let before = self.told.filter(|told| (told.epoch, told.step) == (epoch, step));
+        if before.is_none_or(|before| before.slowest != slowest) {
+            let at = before.map_or_else(|| (self.job.clock)(), |before| before.at);
+            self.job.observer.committing(*self.told.insert(CommitReport { epoch, step, at, slowest }));
         }
     }
 

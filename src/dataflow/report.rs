@@ -91,6 +91,8 @@ pub struct CommitReport {
     pub step: CommitStep,
     /// Since when.
     pub at: Millis,
+    /// The epoch that the slowest slot of all processes has come to; none where all have read all there is.
+    pub slowest: Option<Epoch>,
 }
 
 /// Tells of one slot's work elsewhere.

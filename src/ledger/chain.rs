@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Report, commit};
+use super::report::{Agreed, Report, commit};
 use super::{LedgerSource, PartitionLine, Range};
 use crate::error::Result;
 use crate::snapshot::{Counters, Position};
@@ -12,6 +12,7 @@ use crate::time::Epoch;
 struct End {
     to: Option<Position>,
     commit: Epoch,
+    gaps: u64,
 }
 
 /// Checks the lines of partitions; gives what was counted of each.
@@ -34,13 +35,14 @@ pub(super) fn check(
         }
         report.demand(line.counters.balanced(), place, || unbalanced(&line.counters));
         report.demand(line.from <= line.to, place, || format!("it goes back {}", way(line.from, line.to)));
+        gaps(&line, ends.get(&line.partition), range, report);
         match ends.get(&line.partition) {
             Some(end) => follows(&line, end, report),
             None => report.demand(range != Range::ALL || line.from.is_none(), place, || {
                 format!("it is the partition's first line, and begins {}", way(line.from, line.to))
             }),
         }
-        ends.insert(line.partition.clone(), End { to: line.to, commit: line.commit });
+        ends.insert(line.partition.clone(), End { to: line.to, commit: line.commit, gaps: line.gaps });
         sums.entry(line.partition.clone()).or_default().add(&line.counters);
         report.counters.add(&line.counters);
         newest = Some(line);
@@ -56,6 +58,21 @@ fn follows(line: &PartitionLine, end: &End, report: &mut Report) {
         let what = if line.from > end.to { "a hole" } else { "an overlap" };
         format!("{what}: it begins at {}, {} ended at {}", at(line.from), commit(end.commit), at(end.to))
     });
+}
+
+/// The count is that of the partition's life: the line at which it rises is of the commit that did without entries.
+fn gaps(line: &PartitionLine, end: Option<&End>, range: Range, report: &mut Report) {
+    let place = || format!("{}, {}", commit(line.commit), line.partition);
+    let (before, within) = match end {
+        Some(end) => (end.gaps, true),
+        None => (0, range == Range::ALL && line.from.is_none()),
+    };
+    report.demand(line.gaps >= before, place, || format!("it counts {} gaps, {before} were there before", line.gaps));
+    let gaps = line.gaps.saturating_sub(before);
+    if gaps > 0 {
+        let PartitionLine { partition, commit, from, to, .. } = line.clone();
+        report.agreed(Agreed { partition, commit, from, to, gaps, within });
+    }
 }
 
 fn unbalanced(counters: &Counters) -> String {

@@ -31,12 +31,14 @@ mod minutes;
 mod rejects;
 mod report;
 
+use serde::Serialize;
+
 use crate::error::Result;
 use crate::snapshot::{Counters, Position};
 use crate::time::{Epoch, Minute};
 
 pub use check::check;
-pub use report::{Finding, Report};
+pub use report::{Agreed, Finding, Report};
 
 /// Minutes from the first up to, and not including, the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,23 @@ impl Range {
     }
 }
 
+/// Where what is surely there begins, where a sink keeps its lines for a limited time; none where all that was written is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Horizon {
+    /// The oldest commit whose lines of partitions and rejects are all there.
+    pub commits: Option<Epoch>,
+    /// The oldest minute whose lines and rows are all there.
+    pub minutes: Option<Minute>,
+}
+
+impl Horizon {
+    /// What of a range of commits, and of one of minutes, is there.
+    pub(crate) fn within(&self, range: Range) -> (Range, Range) {
+        let after = |oldest: Option<u64>| Range { from: range.from.max(oldest.unwrap_or_default()), ..range };
+        (after(self.commits), after(self.minutes))
+    }
+}
+
 /// What a commit says of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionLine {
@@ -72,6 +91,8 @@ pub struct PartitionLine {
     pub to: Option<Position>,
     /// What was read between the two.
     pub counters: Counters,
+    /// How often, from the beginning up to `to`, entries that are gone were done without.
+    pub gaps: u64,
 }
 
 /// A minute and lane of a commit.
@@ -147,8 +168,12 @@ pub struct Repeated {
     pub what: String,
     /// How often it is there.
     pub times: u64,
+    /// How often of these by the newest run that wrote it: once where the others are merely not merged away yet.
+    pub newest: u64,
     /// The runs that wrote it, as text.
     pub revisions: String,
+    /// The statement that removes what the newest has replaced.
+    pub mend: String,
 }
 
 /// What comes out of a source, one by one.
@@ -156,6 +181,11 @@ pub type Lines<'a, T> = Box<dyn Iterator<Item = Result<T>> + 'a>;
 
 /// A sink as the check reads it. Lines of partitions and rejects belong to a range by their commit, minutes and rows by their minute.
 pub trait LedgerSource {
+    /// What has gone for its age.
+    fn horizon(&self) -> Result<Horizon> {
+        Ok(Horizon::default())
+    }
+
     /// The lines of partitions, ascending by commit.
     fn partitions(&self, range: Range) -> Result<Lines<'_, PartitionLine>>;
 

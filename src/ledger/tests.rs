@@ -11,27 +11,41 @@ struct Lists {
     minutes: Vec<Told>,
     rows: Vec<Found>,
     rejects: Vec<Kept>,
+    repeated: Vec<Repeated>,
+    horizon: Horizon,
 }
 
 fn given<T: Clone>(all: &[T]) -> Result<Lines<'_, T>> {
     Ok(Box::new(all.iter().cloned().map(Ok)))
 }
 
+fn within<T: Clone>(all: &[T], range: Range, of: fn(&T) -> u64) -> Result<Lines<'_, T>> {
+    Ok(Box::new(all.iter().filter(move |line| range.contains(of(line))).cloned().map(Ok)))
+}
+
 impl LedgerSource for Lists {
-    fn partitions(&self, _range: Range) -> Result<Lines<'_, PartitionLine>> {
-        given(&self.partitions)
+    fn horizon(&self) -> Result<Horizon> {
+        Ok(self.horizon)
     }
 
-    fn minutes(&self, _range: Range) -> Result<Lines<'_, Told>> {
-        given(&self.minutes)
+    fn partitions(&self, range: Range) -> Result<Lines<'_, PartitionLine>> {
+        within(&self.partitions, range, |line| line.commit)
     }
 
-    fn rows(&self, _range: Range) -> Result<Lines<'_, Found>> {
-        given(&self.rows)
+    fn minutes(&self, range: Range) -> Result<Lines<'_, Told>> {
+        within(&self.minutes, range, |line| line.place.minute)
     }
 
-    fn rejects(&self, _range: Range) -> Result<Lines<'_, Kept>> {
-        given(&self.rejects)
+    fn rows(&self, range: Range) -> Result<Lines<'_, Found>> {
+        within(&self.rows, range, |line| line.place.minute)
+    }
+
+    fn rejects(&self, range: Range) -> Result<Lines<'_, Kept>> {
+        within(&self.rejects, range, |line| line.commit)
+    }
+
+    fn repeated(&self, _range: Range) -> Result<Lines<'_, Repeated>> {
+        given(&self.repeated)
     }
 }
 
@@ -58,6 +72,7 @@ fn consistent(commits: &Commits) -> Lists {
                 from: at[index],
                 to,
                 counters,
+                gaps: 0,
             });
             at[index] = to;
             events += folded;
@@ -260,4 +275,54 @@ fn many_findings_are_counted_and_the_first_are_named() {
     lists.rows.clear();
     let report = check(&lists, Range::ALL).expect("it can be read");
     assert_eq!((report.problems, report.findings.len()), (600, crate::limits::LEDGER_FINDINGS_MAX));
+}
+
+#[test]
+fn a_gap_is_told_with_the_commit_at_which_the_count_rises() {
+    let mut lists = example();
+    lists.partitions.iter_mut().skip(2).filter(|line| line.partition == "p1").for_each(|line| line.gaps = 2);
+    let report = check(&lists, Range::ALL).expect("it can be read");
+    let gap = |gaps, within| Agreed {
+        partition: "p1".into(),
+        commit: 20,
+        from: Some(Position(100, 7)),
+        to: Some(Position(200, 7)),
+        gaps,
+        within,
+    };
+    assert_eq!((report.problems, report.gaps, report.agreed), (0, 2, vec![gap(2, true)]));
+    lists.partitions.drain(..2);
+    let report = check(&lists, Range { from: 20, to: 30 }).expect("it can be read");
+    assert_eq!((report.gaps, report.agreed), (2, vec![gap(2, false)]), "they may be older than the range");
+    let mut lists = example();
+    lists.partitions[0].gaps = 1;
+    assert_eq!(findings(&lists), ["commit 20, p0: it counts 0 gaps, 1 were there before"]);
+}
+
+#[test]
+fn what_a_newer_run_has_replaced_is_no_fault_but_what_one_run_doubled_is() {
+    let repeated =
+        |newest| Repeated { what: "a row".into(), times: 3, newest, revisions: "1,2".into(), mend: "mend it".into() };
+    let mut lists = example();
+    lists.repeated = vec![repeated(1), repeated(2), repeated(1)];
+    let report = check(&lists, Range::ALL).expect("it can be read");
+    assert_eq!((report.problems, report.replaced, report.mends), (1, 2, ["mend it".to_owned()].into()));
+    assert_eq!(findings(&lists), ["a row: it is stored 3 times, by runs 1,2; the newest counts"]);
+}
+
+#[test]
+fn what_has_gone_for_its_age_is_not_missed() {
+    let mut lists = example();
+    lists.partitions.drain(..2);
+    lists.rejects.remove(0);
+    // Of a minute its line is gone, of another its rows.
+    lists.minutes.remove(0);
+    lists.rows.remove(1);
+    assert!(!findings(&lists).is_empty());
+    lists.horizon = Horizon { commits: Some(11), minutes: Some(15) };
+    assert_eq!(findings(&lists), Vec::<String>::new());
+    let report = check(&lists, Range::ALL).expect("it can be read");
+    assert_eq!((report.commits, report.open, report.counters.read, report.events), (2, None, 13, 10));
+    lists.horizon.minutes = None;
+    assert_eq!(findings(&lists).len(), 2);
 }

@@ -63,6 +63,9 @@ pub const CLICKHOUSE_PIECE_MS: u64 = 600_000;
 /// Pieces of such an answer that wait to be taken.
 pub const CLICKHOUSE_PIECES_WAITING: usize = 4;
 
+/// Seconds before a table's lines are too old from which on they no longer count as surely there: a check reads for so long at most.
+pub const CLICKHOUSE_KEPT_MARGIN_S: u64 = 3_600;
+
 /// Bytes of a server's memory that a check of the ledger groups and sorts in; beyond, it goes to the server's disk.
 pub const CLICKHOUSE_SORTED_BYTES: u64 = 512 << 20;
 

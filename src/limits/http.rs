@@ -27,6 +27,9 @@ pub const LOOP_SILENT_MS: u64 = 10_000;
 /// Milliseconds for which nothing may be committed without a cause that is known.
 pub const COMMIT_SILENT_MS: i64 = 300_000;
 
+/// The same where all is read, and what is not stored may be that of another process, whose sink or store may be away.
+pub const COMMIT_SILENT_ELSEWHERE_MS: i64 = 1_800_000;
+
 /// Milliseconds between two reports of a slot, rises of its epoch aside.
 pub const SLOT_REPORT_MS: i64 = 100;
 

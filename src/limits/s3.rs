@@ -35,6 +35,9 @@ pub const S3_PREFIX_BYTES_MAX: usize = 400;
 /// Milliseconds between two tries while a store is away: the first, and the longest.
 pub const STORE_AGAIN_MS: (u64, u64) = (100, 10_000);
 
+/// Milliseconds for which a store that has worked may refuse us before the run ends: rolling a credential over takes less.
+pub const STORE_LASTING_MS: u64 = 60_000;
+
 /// Milliseconds between two words about a store that is away: the first, and the longest.
 pub const STORE_AWAY_SAID_MS: (u64, u64) = (1_000, 300_000);
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::status::{Board, Run, Stage, Status, span};
-use crate::limits::{COMMIT_SILENT_MS, LOOP_SILENT_MS};
+use super::status::{Board, Run, Stage, Status, minute, span};
+use crate::dataflow::edges::CommitStep;
+use crate::limits::{COMMIT_SILENT_ELSEWHERE_MS, COMMIT_SILENT_MS, LOOP_SILENT_MS};
+use crate::time::{Epoch, FIRST_EPOCH};
 
 /// What one look said, as text for people: well or not.
 pub type Verdict = Result<String, String>;
@@ -91,7 +93,7 @@ fn committing(status: &Status) -> Verdict {
 
 /// Where the commit under way is.
 pub fn step(run: &Run) -> String {
-    use crate::dataflow::edges::{CommitStep, What};
+    use crate::dataflow::edges::What;
     let work = run.working.iter().max_by_key(|work| work.for_ms);
     match (run.committing.map(|commit| (commit.step, commit.for_ms)), work) {
         (Some((CommitStep::Ledger, millis)), _) => format!("its ledger is being written for {}", span(millis)),
@@ -118,20 +120,41 @@ pub fn cause(status: &Status, run: &Run) -> Option<String> {
     }
     let Some(next) = run.newest.next.first() else { return Some("all input is committed".to_owned()) };
     match &run.oldest_open {
-        _ if run.slots.is_empty() => Some("no slot of this process has told of a partition".to_owned()),
         Some(open) if open.minute.is_none_or(|minute| minute <= *next) => {
             Some(format!("minutes are open that it needs: {}", open.why))
         }
-        // Its slots are past what the commit needs; those of others may not be.
-        _ if status.about.processes > 1 => Some("the slots of another process may not be as far".to_owned()),
-        _ => None,
+        _ => elsewhere(status, run, *next),
     }
+}
+
+/// What it waits for, where the slots of this process are past what it needs or have no partition.
+fn elsewhere(status: &Status, run: &Run, next: Epoch) -> Option<String> {
+    let others = status.about.processes > 1;
+    let Some(committing) = run.committing else {
+        // Only process 0 knows how far all are.
+        return match (run.slots.is_empty(), others) {
+            (true, _) => Some("no slot of this process has told of a partition".to_owned()),
+            (_, true) => Some("the slots of another process may not be as far".to_owned()),
+            _ => None,
+        };
+    };
+    if let Some(slowest) = committing.slowest.filter(|slowest| *slowest <= next && (others || run.slots.is_empty())) {
+        let open = if slowest == FIRST_EPOCH { "none is known".to_owned() } else { minute(slowest) };
+        return Some(format!(
+            "a slot of another process has not come past what it needs: its oldest open minute: {open}"
+        ));
+    }
+    let age = status.now.saturating_sub(run.newest.written_at);
+    let ours = committing.step != CommitStep::Gathering || !run.working.is_empty();
+    (others && !ours && age < COMMIT_SILENT_ELSEWHERE_MS)
+        .then(|| "the rows or the state of another process are not stored; it knows why".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::status::{Newest, OldestOpen, SinkNow, Slot};
+    use super::super::status::{Committing, Newest, OldestOpen, SinkNow, Slot, Working};
     use super::*;
+    use crate::dataflow::edges::What;
 
     #[test]
     fn a_loop_that_does_not_turn_is_named() {
@@ -154,7 +177,9 @@ mod tests {
             OldestOpen { minute: Some(epoch), begins: None, held_by: Some(3), why: "partition 3 is slow".into() };
         let slot = Slot { slot: 0, epoch, bytes_in_flight: 0, stopped: None };
         let newest = Newest { epoch: Some(9), next: vec![10, 11], ..Newest::default() };
-        let run = Run { newest, slots: vec![slot], oldest_open: Some(open), ..Run::default() };
+        let committing =
+            Some(Committing { epoch: Some(10), step: CommitStep::Gathering, for_ms: age, slowest: Some(epoch) });
+        let run = Run { newest, slots: vec![slot], oldest_open: Some(open), committing, ..Run::default() };
         let mut status = Status { now: age, stage: Stage::Running, run: Some(run), ..Status::default() };
         status.about.processes = 1;
         status
@@ -170,11 +195,36 @@ mod tests {
         let mut retries = running(12, COMMIT_SILENT_MS);
         retries.edges.sink = SinkNow { trouble: Some("it is down".into()), ..SinkNow::default() };
         assert!(committing(&retries).unwrap().ends_with("the sink is tried again: it is down"));
-        let mut one_of_two = running(12, COMMIT_SILENT_MS);
-        one_of_two.about.processes = 2;
-        assert!(committing(&one_of_two).is_ok());
-        one_of_two.about.process = 1;
-        assert_eq!(committing(&one_of_two), Ok("process 0 commits".to_owned()));
+    }
+
+    /// The first of two processes, whose own slot is at epoch 12, and all the slots at this one.
+    fn first_of_two(slowest: Option<Epoch>, age: i64) -> Status {
+        let mut status = running(12, age);
+        status.about.processes = 2;
+        let committing = status.run.as_mut().and_then(|run| run.committing.as_mut());
+        committing.expect("it commits").slowest = slowest;
+        status
+    }
+
+    #[test]
+    fn another_process_is_a_cause_as_long_as_it_reads_or_for_a_while() {
+        let reads = committing(&first_of_two(Some(10), i64::MAX)).expect("the other reads");
+        assert!(reads.ends_with("its oldest open minute: 1970-01-01 00:10"), "{reads}");
+        for slowest in [Some(11), Some(12), None] {
+            assert!(committing(&first_of_two(slowest, COMMIT_SILENT_ELSEWHERE_MS - 1)).is_ok(), "{slowest:?}");
+            committing(&first_of_two(slowest, COMMIT_SILENT_ELSEWHERE_MS)).expect_err("all have read what it needs");
+            let mut ours = first_of_two(slowest, COMMIT_SILENT_MS);
+            let work = Working { what: What::Flush, slot: 0, commit: 10, for_ms: COMMIT_SILENT_MS };
+            ours.run.as_mut().expect("it runs").working.push(work);
+            let stuck = committing(&ours).expect_err("its own rows are not written, and its sink is well");
+            assert!(stuck.ends_with("the rows of slot 0 are being written for 300 s"), "{stuck}");
+        }
+        let mut no_partition = first_of_two(Some(10), COMMIT_SILENT_MS);
+        let run = no_partition.run.as_mut().expect("it runs");
+        (run.slots, run.oldest_open) = (Vec::new(), None);
+        assert!(committing(&no_partition).is_ok());
+        no_partition.about.process = 1;
+        assert_eq!(committing(&no_partition), Ok("process 0 commits".to_owned()));
     }
 
     #[test]

@@ -130,3 +130,29 @@ fn whatever_is_changed_is_found_and_named() {
     }
     check(&pipeline.out, &[]).demand(0);
 }
+
+#[test]
+fn gaps_that_were_agreed_to_are_told_and_are_no_fault() {
+    let place = scratch();
+    let (pipeline, _) = finished(place.path());
+    let ledgers = files(&pipeline.out.join("ledger"), &[".jsonl"]);
+    let mut told = None;
+    for path in &ledgers[ledgers.len() / 2..] {
+        let mut all: Vec<Value> = lines(path).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let line = all.iter_mut().find(|line| line.get("partition").is_some()).expect("a line of a partition");
+        line["gaps"] = 1.into();
+        let at = |position: &Value| format!("{}:{}", position[0], position[1]);
+        told.get_or_insert(format!(
+            "commit {}, {}: a gap between {} and {} was agreed to",
+            line["commit"],
+            line["partition"].as_str().unwrap(),
+            at(&line["from"]),
+            at(&line["to"])
+        ));
+        fs::write(path, all.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    }
+    let ended = check(&pipeline.out, &[]).demand(0).stdout;
+    assert!(ended.contains(&told.unwrap()) && ended.ends_with("what was read adds up\n"), "{ended}");
+    let report: Value = serde_json::from_str(&check(&pipeline.out, &["--json"]).demand(0).stdout).unwrap();
+    assert_eq!((&report["gaps"], report["agreed"].as_array().map(Vec::len)), (&1.into(), Some(1)));
+}

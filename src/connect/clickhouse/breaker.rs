@@ -84,13 +84,24 @@ const FIRST: Duration = Duration::from_millis(CLICKHOUSE_SAID_MS.0);
 impl Pass<'_> {
     /// It worked.
     pub(super) fn worked(self) {
-        if let Some(mut probe) = self.probe {
+        if let Some(probe) = &self.probe {
             tracing::warn!(
                 server = %self.breaker.server,
                 failures = probe.failures,
                 seconds = probe.since.elapsed().as_secs(),
                 "it answers again"
             );
+        }
+        self.close();
+    }
+
+    /// It failed without hope: the server is no better than it was, but the others need not wait for this one, which has given up.
+    pub(super) fn refused(self) {
+        self.close();
+    }
+
+    fn close(self) {
+        if let Some(mut probe) = self.probe {
             probe.backoff.worked();
             probe.failures = 0;
             self.breaker.note(None);
@@ -163,5 +174,40 @@ mod tests {
             assert_eq!(breaker.trouble(), None);
             assert_eq!(breaker.retries(), 4, "three that failed and one that worked; the others then went at will");
         });
+    }
+
+    /// What goes into a log.
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_refusal_closes_it_without_a_word_of_better_times() {
+        let said = |end: fn(Pass<'_>)| {
+            let (log, breaker) = (Log::default(), Breaker::new("a"));
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                runtime.block_on(async {
+                    breaker.enter().await.failed("inserting", &"it is down").await;
+                    end(breaker.enter().await);
+                });
+            });
+            assert!(!breaker.open.load(Ordering::SeqCst) && breaker.trouble().is_none());
+            String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+        };
+        let worked = said(|pass| pass.worked());
+        assert!(worked.contains("it is down; trying again") && worked.contains("it answers again"), "{worked}");
+        let refused = said(|pass| pass.refused());
+        assert!(refused.contains("it is down; trying again") && !refused.contains("answers again"), "{refused}");
     }
 }

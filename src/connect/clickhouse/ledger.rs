@@ -14,11 +14,12 @@ use serde_json::Value;
 
 use super::address::Address;
 use super::answers::Answers;
+use super::kept;
 use super::server::{Server, User, number, text, unexpected};
 use super::tables::{BOOKKEEPING, ColumnDefinition, Table, Tables, quoted};
 use crate::connect::runtime::Tasks;
 use crate::error::{Error, Result};
-use crate::ledger::{Content, Found, Kept, LedgerSource, Lines, PartitionLine, Place, Range, Repeated, Told};
+use crate::ledger::{Content, Found, Horizon, Kept, LedgerSource, Lines, PartitionLine, Place, Range, Repeated, Told};
 use crate::limits::{CLICKHOUSE_OPEN_MS, CLICKHOUSE_SORTED_BYTES, CLICKHOUSE_THREADS, MINUTE_MS};
 use crate::snapshot::{Counters, Position};
 use crate::time::{Minute, minute_of};
@@ -108,10 +109,16 @@ impl TablesLedger {
 const REPEATED: &str = "looking for what is stored more than once";
 
 impl LedgerSource for TablesLedger {
+    fn horizon(&self) -> Result<Horizon> {
+        let (servers, tables) = (self.servers.clone(), self.tables.clone());
+        let find = async move { kept::horizon(&servers, &tables).await };
+        self.tasks.wait(Duration::from_millis(CLICKHOUSE_OPEN_MS), "looking how long lines are kept", find)?
+    }
+
     fn partitions(&self, range: Range) -> Result<Lines<'_, PartitionLine>> {
         let sql = format!(
             "SELECT _commit, _revision, partition, position_from, position_to, read, folded, malformed, late, too_far_ahead, nulls, \
-             non_finite FROM {} FINAL WHERE {} ORDER BY _commit, partition",
+             non_finite, gaps FROM {} FINAL WHERE {} ORDER BY _commit, partition",
             self.full(&self.tables.ledger),
             of_commit(range)
         );
@@ -167,16 +174,16 @@ impl LedgerSource for TablesLedger {
         let key: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
         let key_texts: Vec<String> = key.iter().map(|name| format!("toString({name})")).collect();
         let sql = format!(
-            "SELECT count(), toString(arraySort(groupUniqArray({REVISIONS_NAMED})(_revision))), {} FROM {} WHERE {} GROUP BY {} \
-             HAVING count() > 1",
+            "SELECT count(), countEqual(groupArray(_revision), max(_revision)), \
+             toString(arraySort(groupUniqArray({REVISIONS_NAMED})(_revision))), {} FROM {} WHERE {} GROUP BY {} HAVING count() > 1",
             key_texts.join(", "),
             self.full(table),
             of_minute(range),
             key.join(", ")
         );
         Ok(Box::new(self.servers.iter().flat_map(move |server| {
-            let place = format!("{} at {}", self.full(table), server.name());
-            self.ask(server, REPEATED, &sql).map(move |line| repeated(&place, table, &line?))
+            let (full, name) = (self.full(table), server.name().to_owned());
+            self.ask(server, REPEATED, &sql).map(move |line| repeated(&full, &name, table, &line?))
         })))
     }
 }
@@ -270,6 +277,7 @@ fn partition_line(line: &[Value]) -> Result<PartitionLine> {
             nulls: number(line, 10)?,
             non_finite: number(line, 11)?,
         },
+        gaps: number(line, 12)?,
     })
 }
 
@@ -299,12 +307,14 @@ fn kept(line: &[Value]) -> Result<Kept> {
 }
 
 /// A key that is there more than once.
-fn repeated(place: &str, table: &Table, line: &[Value]) -> Result<Repeated> {
-    let values = line.iter().skip(2).map(|value| value.as_str().unwrap_or_default());
+fn repeated(full: &str, server: &str, table: &Table, line: &[Value]) -> Result<Repeated> {
+    let values = line.iter().skip(3).map(|value| value.as_str().unwrap_or_default());
     let key: Vec<String> = table.key.iter().zip(values).map(|(name, value)| format!("{name} {value}")).collect();
     Ok(Repeated {
-        what: format!("{place}, {}", key.join(", ")),
+        what: format!("{full} at {server}, {}", key.join(", ")),
         times: number(line, 0)?,
-        revisions: text(line, 1)?.trim_matches(['[', ']']).to_owned(),
+        newest: number(line, 1)?,
+        revisions: text(line, 2)?.trim_matches(['[', ']']).to_owned(),
+        mend: format!("OPTIMIZE TABLE {full} FINAL; -- at {server}"),
     })
 }

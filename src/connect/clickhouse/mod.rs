@@ -7,6 +7,7 @@
 //!  sink       checks, makes ready, opens; outlet: a slot's way in, a few inserts at a time
 //!  writer     tokens, doubt, healing: why a block is there once; block, lines: the bytes that are sent
 //!  probe      all that a run needs, tried step by step
+//!  kept       how long tables keep their lines
 //!  ledger     the tables read back to be checked; answers: what a server answers, line by line, however much it is
 //!  server     one server, asked with patience; breaker: one at a time while it fails; failed: what its errors mean
 //! ```
@@ -18,6 +19,7 @@ mod answers;
 mod block;
 mod breaker;
 mod failed;
+mod kept;
 mod ledger;
 mod lines;
 mod outlet;

@@ -107,7 +107,7 @@ impl Server {
         F: Future<Output = std::result::Result<T, Failed>> + Send,
     {
         let mut ambiguous = false;
-        let mut doubtful: Option<Instant> = None;
+        let mut doubt = Doubt::default();
         loop {
             let pass = self.breaker.enter().await;
             let failed = match once().await {
@@ -118,16 +118,8 @@ impl Server {
                 Err(failed) => failed,
             };
             ambiguous |= failed.ambiguous;
-            let lasts = match failed.hope {
-                Hope::Passes => false,
-                Hope::None => true,
-                Hope::Doubtful => {
-                    doubtful.get_or_insert_with(Instant::now).elapsed() > Duration::from_millis(CLICKHOUSE_LASTING_MS)
-                }
-            };
-            if lasts {
-                // The server answers, so the others need not wait for this one.
-                pass.worked();
+            if doubt.lasts(failed.hope, Instant::now()) {
+                pass.refused();
                 return Err(failed.into_error(format_args!("{doing} at {}", self.name)));
             }
             pass.failed(doing, &failed).await;
@@ -185,6 +177,28 @@ impl Server {
     }
 }
 
+/// Since when every try has failed in a way that is not known to pass. One that does, in between, says that the server was in trouble
+/// of another kind: then the wait begins anew.
+#[derive(Debug, Default)]
+struct Doubt(Option<Instant>);
+
+impl Doubt {
+    /// Whether trying again is in vain after this failure.
+    fn lasts(&mut self, hope: Hope, now: Instant) -> bool {
+        match hope {
+            Hope::None => true,
+            Hope::Passes => {
+                self.0 = None;
+                false
+            }
+            Hope::Doubtful => {
+                let since = *self.0.get_or_insert(now);
+                now.saturating_duration_since(since) > Duration::from_millis(CLICKHOUSE_LASTING_MS)
+            }
+        }
+    }
+}
+
 /// One line of an answer.
 pub(super) fn parsed(line: &[u8]) -> std::result::Result<Vec<Value>, Failed> {
     serde_json::from_slice(line).map_err(|cause| {
@@ -216,4 +230,22 @@ pub(super) fn text(line: &[Value], at: usize) -> Result<&str> {
 
 pub(super) fn unexpected(line: &[Value]) -> Error {
     Error::data(format!("an answer of ClickHouse is {}, which is not what was asked for", Value::from(line.to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubt_lasts_only_without_another_kind_of_failure_in_between() {
+        let (start, mut doubt) = (Instant::now(), Doubt::default());
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        assert!(!doubt.lasts(Hope::Doubtful, at(0)));
+        assert!(!doubt.lasts(Hope::Doubtful, at(CLICKHOUSE_LASTING_MS)));
+        assert!(!doubt.lasts(Hope::Passes, at(CLICKHOUSE_LASTING_MS + 1)));
+        assert!(!doubt.lasts(Hope::Doubtful, at(CLICKHOUSE_LASTING_MS * 9)), "an outage lay between");
+        assert!(!doubt.lasts(Hope::Doubtful, at(CLICKHOUSE_LASTING_MS * 10)));
+        assert!(doubt.lasts(Hope::Doubtful, at(CLICKHOUSE_LASTING_MS * 10 + 1)));
+        assert!(Doubt::default().lasts(Hope::None, start));
+    }
 }

@@ -17,7 +17,7 @@ use super::block::Block;
 use super::outlet::SlotOutlet;
 use super::server::{Insert, Server, User, number, text};
 use super::tables::Tables;
-use super::writer::{Place, Run, Writer};
+use super::writer::{Place, Run, Writer, after_commit};
 use super::{lines, preflight};
 use crate::aggregate::Layout;
 use crate::connect::runtime::Tasks;
@@ -316,24 +316,42 @@ async fn prepare(place: &Place, claim: &Manifest, fresh: bool) -> Result<Run> {
     for shard in 0..place.servers.len() {
         record(place, claim, went_back, shard).await?;
     }
-    let after = claim.commit.map_or("1".to_owned(), |commit| format!("_commit > {commit}"));
-    let named: Vec<String> = claim.next.iter().map(Epoch::to_string).collect();
+    let (of_rows, of_others) = (rows_in_doubt(claim), after(claim));
     for server in &place.servers {
         for table in [&tables.rejects, &tables.ledger, &tables.minutes] {
-            remove(server, &tables.full(&table.name), &after).await?;
+            remove(server, &tables.full(&table.name), &of_others).await?;
         }
-        // Rows of the commits that the claim names are compared with what comes; all others are not there yet.
-        let beyond = format!("{after} AND _commit NOT IN ({})", named.join(", "));
-        remove(server, &tables.full(&tables.rows.name), if named.is_empty() { &after } else { &beyond }).await?;
+        remove(server, &tables.full(&tables.rows.name), &of_rows).await?;
     }
     Ok(Run::of(claim, branch(place, claim).await?))
 }
 
+/// What was written after the newest commit.
+fn after(claim: &Manifest) -> String {
+    claim.commit.map_or("1".to_owned(), |commit| format!("_commit > {commit}"))
+}
+
+/// Those rows of it that are removed at once: rows of the commits that the claim names are compared with what comes. The minute comes
+/// first: by it the table is sorted and kept in days, and months of rows need not be looked at for a start.
+fn rows_in_doubt(claim: &Manifest) -> String {
+    let (within, after) = (after_commit(claim.commit), after(claim));
+    let named: Vec<String> = claim.next.iter().map(Epoch::to_string).collect();
+    match named.is_empty() {
+        true => format!("{within} AND {after}"),
+        false => format!("{within} AND {after} AND _commit NOT IN ({})", named.join(", ")),
+    }
+}
+
+/// Rows of commits after those that the claim names.
+fn rows_beyond(claim: &Manifest) -> String {
+    let last = claim.next.last().copied().or(claim.commit).unwrap_or_default();
+    format!("{} AND _commit > {last}", after_commit(claim.commit))
+}
+
 /// Whether there are rows of commits after those that the claim names: it began before a newer manifest.
 async fn beyond(place: &Place, claim: &Manifest) -> Result<bool> {
-    let last = claim.next.last().copied().or(claim.commit).unwrap_or_default();
     let rows = place.tables.full(&place.tables.rows.name);
-    let sql = format!("SELECT 1 FROM {rows} WHERE _commit > {last} LIMIT 1");
+    let sql = format!("SELECT 1 FROM {rows} WHERE {} LIMIT 1", rows_beyond(claim));
     for server in &place.servers {
         if !server.ask("looking for rows of later commits", &sql).await?.is_empty() {
             return Ok(true);
@@ -368,4 +386,28 @@ async fn record(place: &Place, claim: &Manifest, went_back: bool, shard: usize) 
         token: &token,
     };
     place.servers[shard].insert("recording the run", &insert).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_looks_at_rows_after_the_newest_commit_only() {
+        let within = "window_start > toDateTime(1767268800, 'UTC') AND _commit > ";
+        let commit = 29_454_480;
+        let claim = Manifest { commit: Some(commit), next: vec![commit + 1, commit + 3], ..Manifest::default() };
+        assert_eq!(rows_in_doubt(&claim), format!("{within}29454480 AND _commit NOT IN (29454481, 29454483)"));
+        assert_eq!(rows_beyond(&claim), format!("{within}29454483"));
+        let ended = Manifest { next: Vec::new(), ..claim };
+        assert_eq!(
+            (rows_in_doubt(&ended), rows_beyond(&ended)),
+            (format!("{within}29454480"), format!("{within}29454480"))
+        );
+        let new = Manifest { commit: None, next: vec![0], ..Manifest::default() };
+        assert_eq!(
+            (&*rows_in_doubt(&new), &*rows_beyond(&new)),
+            ("1 AND 1 AND _commit NOT IN (0)", "1 AND _commit > 0")
+        );
+    }
 }

@@ -66,6 +66,11 @@ impl Table {
     pub(super) fn given(&self) -> impl Iterator<Item = &ColumnDefinition> {
         self.columns.iter().filter(|(name, _)| name != WRITTEN.column)
     }
+
+    /// The column by whose time lines go away, where they do.
+    pub(super) fn kept_by(&self) -> Option<&'static str> {
+        self.time.map(|time| time.column)
+    }
 }
 
 /// All tables of one sink.

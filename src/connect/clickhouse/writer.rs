@@ -29,7 +29,7 @@ use crate::dataflow::edges::{LedgerLine, MinuteLine, Reject, Write};
 use crate::error::{Error, Result};
 use crate::limits::{CLICKHOUSE_TOKENS_MAX, MINUTE_MS};
 use crate::snapshot::Manifest;
-use crate::time::Epoch;
+use crate::time::{Epoch, Minute};
 
 /// The run that writes.
 #[derive(Clone, Debug)]
@@ -59,11 +59,21 @@ impl Run {
         }
     }
 
-    /// Rows after the newest commit: all others are out of doubt, and a table that is partitioned by day need not look at them.
-    pub(super) fn after_commit(&self) -> String {
-        let seconds = |commit: Epoch| commit.saturating_mul(MINUTE_MS.cast_unsigned() / 1_000).min(u64::from(u32::MAX));
-        self.commit.map_or("1".to_owned(), |commit| format!("window_start > toDateTime({}, 'UTC')", seconds(commit)))
+    /// Rows after the commit that the run began with.
+    fn after_commit(&self) -> String {
+        after_commit(self.commit)
     }
+}
+
+/// Rows after a commit: all others are out of doubt, and a table that is partitioned by day need not look at them.
+pub(super) fn after_commit(commit: Option<Epoch>) -> String {
+    commit.map_or("1".to_owned(), |commit| format!("window_start > {}", start_of(commit)))
+}
+
+/// When a minute starts, as a condition has it; a table knows none after 2106.
+fn start_of(minute: Minute) -> String {
+    let seconds = minute.saturating_mul(MINUTE_MS.cast_unsigned() / 1_000).min(u64::from(u32::MAX));
+    format!("toDateTime({seconds}, 'UTC')")
 }
 
 /// What a sink has met; counted for the whole process.
@@ -128,6 +138,19 @@ struct Spot {
     lane: u32,
 }
 
+/// A block of rows, and the condition that its minutes meet: a run that has gone on for weeks looks at a block's own hours.
+struct Dated {
+    block: Block,
+    within: String,
+}
+
+/// The condition that these rows meet; none where there are none.
+fn minutes_of(rows: &[FinishedRow]) -> Option<String> {
+    let minutes = rows.iter().map(|row| row.minute);
+    let (first, last) = (minutes.clone().min()?, minutes.max()?);
+    Some(format!("window_start >= {} AND window_start <= {}", start_of(first), start_of(last)))
+}
+
 /// A run's writer.
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -147,29 +170,33 @@ impl Writer {
 
     async fn rows(&self, spot: Spot, rows: Vec<Vec<FinishedRow>>) -> Result<()> {
         let mut blocks = Vec::with_capacity(rows.len());
-        for rows in rows.into_iter().filter(|rows| !rows.is_empty()) {
-            blocks.push(Block::of(rows, |row, out| row_binary::append(&self.place.columns, &row, out))?);
+        for rows in rows {
+            let Some(within) = minutes_of(&rows) else { continue };
+            let block = Block::of(rows, |row, out| row_binary::append(&self.place.columns, &row, out))?;
+            blocks.push(Dated { block, within });
             // A block takes milliseconds to encode: others may go first.
             tokio::task::yield_now().await;
         }
         let doubt = self.run.doubt.contains(&spot.commit);
-        let stored = if doubt { self.stored(spot).await? } else { BTreeMap::new() };
-        if stored.keys().any(|hash| blocks.iter().all(|block| block.hash != *hash)) {
-            let ours: Vec<String> = blocks.iter().map(|block| block.hash.to_string()).collect();
+        // What earlier attempts left may be of other minutes than ours.
+        let stored = if doubt { self.stored(spot, &self.run.after_commit()).await? } else { BTreeMap::new() };
+        if stored.keys().any(|hash| blocks.iter().all(|dated| dated.block.hash != *hash)) {
+            let ours: Vec<String> = blocks.iter().map(|dated| dated.block.hash.to_string()).collect();
             let of = format!("_lane = {} AND _block NOT IN ({})", spot.lane, ours.join(", "));
             let server = self.place.of_lane(spot.lane);
             self.remove_stale(server, &self.place.rows.full, &self.run.after_commit(), spot.commit, &of).await?;
         }
-        for (at, block) in blocks.iter().enumerate() {
-            if stored.get(&block.hash).is_none_or(|lines| *lines < block.lines()) {
-                self.row_block(spot, at, block, doubt).await?;
+        for (at, dated) in blocks.iter().enumerate() {
+            if stored.get(&dated.block.hash).is_none_or(|lines| *lines < dated.block.lines()) {
+                self.row_block(spot, at, dated, doubt).await?;
             }
         }
         Ok(())
     }
 
     /// Inserts a block, again under another token if it is not there afterwards.
-    async fn row_block(&self, spot: Spot, at: usize, block: &Block, doubt: bool) -> Result<()> {
+    async fn row_block(&self, spot: Spot, at: usize, dated: &Dated, doubt: bool) -> Result<()> {
+        let Dated { block, within } = dated;
         let Spot { commit, lane } = spot;
         let Run { pipeline, life, branch, attempt, .. } = &*self.run;
         let server = self.place.of_lane(lane);
@@ -182,7 +209,7 @@ impl Writer {
             if !ambiguous && !doubt && renewed == 0 {
                 return Ok(());
             }
-            let stored = self.stored(spot).await?.get(&block.hash).copied().unwrap_or(0);
+            let stored = self.stored(spot, within).await?.get(&block.hash).copied().unwrap_or(0);
             if stored >= block.lines() {
                 return Ok(());
             }
@@ -197,7 +224,7 @@ impl Writer {
             );
             if stored > 0 {
                 let of = format!("_lane = {lane} AND _block = {}", block.hash);
-                self.remove(server, &self.place.rows.full, &self.run.after_commit(), commit, &of).await?;
+                self.remove(server, &self.place.rows.full, within, commit, &of).await?;
             }
         }
         Err(Error::data(format!(
@@ -224,12 +251,12 @@ impl Writer {
         Ok(ambiguous)
     }
 
-    /// Rows that are stored, by block.
-    async fn stored(&self, spot: Spot) -> Result<BTreeMap<u64, u64>> {
+    /// Rows that are stored, by block; `within` says where they can be.
+    async fn stored(&self, spot: Spot, within: &str) -> Result<BTreeMap<u64, u64>> {
         let Spot { commit, lane } = spot;
-        let (table, after) = (&self.place.rows.full, self.run.after_commit());
+        let table = &self.place.rows.full;
         let sql = format!(
-            "SELECT _block, count() FROM {table} WHERE {after} AND _commit = {commit} AND _lane = {lane} GROUP BY _block"
+            "SELECT _block, count() FROM {table} WHERE {within} AND _commit = {commit} AND _lane = {lane} GROUP BY _block"
         );
         let doing = format!("looking what is stored of commit {commit}, lane {lane}");
         let lines = self.place.of_lane(lane).ask(&doing, &sql).await?;
@@ -356,4 +383,19 @@ fn bookkeeping(commit: Epoch, lane: Option<u32>, hash: u64, attempt: u64) -> Vec
     block::number(hash, &mut out);
     block::number(attempt, &mut out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_looked_for_in_its_own_minutes() {
+        let row = |minute| FinishedRow { minute, values: Vec::new(), overflows: 0 };
+        let within = minutes_of(&[row(7), row(3), row(5)]);
+        let expected = "window_start >= toDateTime(180, 'UTC') AND window_start <= toDateTime(420, 'UTC')";
+        assert_eq!((within.as_deref(), minutes_of(&[])), (Some(expected), None));
+        let ended = after_commit(Some(crate::time::LAST_EPOCH));
+        assert_eq!(ended, "window_start > toDateTime(4294967295, 'UTC')", "no row is after the last commit");
+    }
 }

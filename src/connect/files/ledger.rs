@@ -78,8 +78,8 @@ impl PartitionRecord {
     fn into_line(self) -> PartitionLine {
         let PartitionRecord { read, folded, malformed, late, too_far_ahead, nulls, non_finite, .. } = self;
         let counters = Counters { read, folded, malformed, late, too_far_ahead, nulls, non_finite };
-        let PartitionRecord { commit, attempt, partition, from, to, .. } = self;
-        PartitionLine { commit, attempt, partition, from, to, counters }
+        let PartitionRecord { commit, attempt, partition, from, to, gaps, .. } = self;
+        PartitionLine { commit, attempt, partition, from, to, counters, gaps }
     }
 }
 

@@ -125,3 +125,65 @@ fn waits_double_up_to_a_bound() {
     assert_eq!(waits[..3], [STORE_AGAIN_MS.0, 2 * STORE_AGAIN_MS.0, 4 * STORE_AGAIN_MS.0]);
     assert_eq!(waits.last(), Some(&STORE_AGAIN_MS.1));
 }
+
+/// A store that works so often, then refuses for as long.
+struct Refusing {
+    works: u64,
+    refuses: u64,
+    asked: AtomicU64,
+}
+
+impl Store for Refusing {
+    fn place(&self) -> String {
+        "refusing".into()
+    }
+
+    fn put(&self, _name: &str, _bytes: &[u8]) -> Result<()> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let refused = (self.works..self.works + self.refuses).contains(&asked);
+        if refused { Err(Error::configuration("the token has expired")) } else { Ok(()) }
+    }
+
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        self.put(name, bytes).map(|()| true)
+    }
+
+    fn get(&self, _name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    fn list(&self, _prefix: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn delete(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn refusing(works: u64, refuses: u64, forgives: Duration) -> Patient<Refusing> {
+    Patient::new(Refusing { works, refuses, asked: AtomicU64::new(0) }, never()).forgiving(forgives)
+}
+
+#[test]
+fn a_store_that_has_worked_may_refuse_for_a_while() {
+    let store = refusing(1, 3, Duration::from_secs(60));
+    store.put("a", b"").expect("it works");
+    store.put("b", b"").expect("the refusals pass");
+    assert_eq!((store.failed(), store.met.trouble()), (3, None));
+    let store = refusing(1, u64::MAX - 1, Duration::from_millis(250));
+    store.put("a", b"").expect("it works");
+    let since = Instant::now();
+    let error = store.put("b", b"").expect_err("it refuses for good");
+    assert_eq!((error.fault, error.to_string().as_str()), (Fault::Configuration, "the token has expired"));
+    assert!(store.failed() > 0 && since.elapsed() >= Duration::from_millis(250), "{} tries", store.failed());
+}
+
+#[test]
+fn a_store_that_has_never_worked_is_asked_once() {
+    for store in [refusing(0, 1, Duration::from_secs(60)), refusing(1, 1, Duration::ZERO)] {
+        let answers = [store.put("a", b""), store.put("b", b"")];
+        assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
+        assert_eq!(store.failed(), 0);
+    }
+}

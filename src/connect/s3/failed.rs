@@ -80,7 +80,8 @@ fn refused(trying: Trying, status: u16, code: &str, said: &str) -> Error {
     }
 }
 
-/// Whose fault it is, and the way out.
+/// Whose fault it is, and the way out. What is refused may be allowed again soon: who has seen the store work waits a while
+/// ([`crate::connect::Patient::forgiving`]).
 fn judge(status: u16, code: &str) -> (Fault, &'static str) {
     let configuration = |advice| (Fault::Configuration, advice);
     match (status, code) {

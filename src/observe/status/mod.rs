@@ -185,6 +185,9 @@ pub struct Committing {
     pub step: CommitStep,
     /// For how long it has been there.
     pub for_ms: Millis,
+    /// The epoch that the slowest slot of all processes has come to; none where all have read all there is.
+    #[serde(default)]
+    pub slowest: Option<Epoch>,
 }
 
 /// Work that is not acknowledged.

@@ -84,6 +84,7 @@ fn run(progress: &Progress, about: &About, edges: &Edges, now: Millis) -> Run {
         epoch: commit.epoch,
         step: commit.step,
         for_ms: (now - commit.at).max(0),
+        slowest: commit.slowest,
     });
     let working = told.working().into_iter().map(|(work, since)| Working {
         what: work.what,

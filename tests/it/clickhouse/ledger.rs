@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::rounds::calm;
 use super::setup::Base;
-use crate::harness::{Undisturbed, scratch};
+use crate::harness::{Running, Undisturbed, dataflow, minuet, run, scratch};
 use crate::servers::ClickHouse;
 
 #[test]
@@ -106,7 +106,22 @@ fn whatever_is_changed_is_found_and_named() {
     let newer = format!(
         "INSERT INTO {{}}.rows SELECT * REPLACE (9 AS _revision, 1.5 AS temperature_min) FROM {{}}.rows WHERE {row}"
     );
-    changed.found("rows", &newer, &[&key, "stored 2 times, by runs 1,9", minute, "the content of its rows has hash"]);
+    let words =
+        [minute, "the content of its rows has hash", "1 thing does not", "1 row is there in older revisions too"];
+    changed.found("rows", &newer, &words);
+    // What a newer run has replaced is no fault, and there is a statement that removes it.
+    let base = &changed.base;
+    base.query("SYSTEM STOP MERGES {}.rows");
+    base.query(&format!(
+        "INSERT INTO {{}}.rows SELECT * REPLACE (0 AS _revision, 1.5 AS temperature_min) FROM {{}}.rows WHERE {row}"
+    ));
+    let told = base.ledger(&[]).demand(0).stdout;
+    let mend = "OPTIMIZE TABLE `changed`.`rows` FINAL";
+    assert!(told.contains("1 row is there in older revisions too") && told.contains(mend), "{told}");
+    base.query("SYSTEM START MERGES");
+    base.query(mend);
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(!told.contains("older revisions"), "{told}");
 
     let line = changed
         .base
@@ -121,6 +136,12 @@ fn whatever_is_changed_is_found_and_named() {
     );
     let read = format!("ALTER TABLE {{}}.rows_ledger UPDATE read = read + 3 WHERE {line} SETTINGS mutations_sync = 2");
     changed.found("rows_ledger", &read, &[&place, " read, but "]);
+
+    let gap = format!("_commit >= {commit} AND partition = '{partition}' SETTINGS mutations_sync = 2");
+    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 1 WHERE {gap}"));
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(told.contains(&format!("{place}: a gap between")) && told.ends_with("what was read adds up\n"), "{told}");
+    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 0 WHERE {gap}"));
 
     let line = format!("window_start = '{}'", row.split('\'').nth(1).unwrap());
     let gone = format!("DELETE FROM {{}}.rows_ledger_minutes WHERE {line}");
@@ -145,4 +166,58 @@ fn what_is_no_sink_is_told_with_what_to_do() {
     base.query("CREATE DATABASE {}");
     base.query("CREATE TABLE {}.rows (window_start DateTime, a UInt8) ENGINE = MergeTree ORDER BY a");
     base.ledger(&[]).demand(78).demand_words(&["it has other columns"]);
+}
+
+#[test]
+fn a_table_that_only_the_environment_names_is_that_of_ddl_and_run_to_check_too() {
+    let server = ClickHouse::shared();
+    let base = Base::new(server, "environment");
+    base.query("CREATE DATABASE {}");
+    let folder = dataflow("sensors-compact").display().to_string();
+    let statements = run(["ddl", &folder, "--database", "environment"]).demand(0).stdout;
+    assert!(statements.contains("`environment`.`sensors_compact`"), "{statements}");
+    statements.split(";\n").filter(|text| !text.trim().is_empty()).for_each(|text| {
+        base.query(text.trim().trim_end_matches(';'));
+    });
+    let mut check = minuet(["check", &folder, "--connect"].map(str::to_owned).into_iter().chain(base.who()));
+    check.env("CLICKHOUSE_URL", format!("{}/environment", server.url()));
+    let told = Running::start(&mut check).end().demand(0).stdout;
+    assert!(told.contains("they are what the plan writes"), "{told}");
+}
+
+#[test]
+fn what_the_tables_have_let_go_for_its_age_is_not_missed() {
+    let (server, place) = (&ClickHouse::start(), scratch());
+    let settings = [("seed", "5"), ("events", "30000"), ("sources", "40"), ("rate", "1")];
+    let calm = Undisturbed::generate("sensors", place.path(), &settings);
+    let base = Base::new(server, "aged");
+    base.pipeline(&calm, server.address()).run(2).demand(0);
+    let all = base.number("SELECT count() FROM {}.rows");
+    // Half of the rows go, of the ledger only some lines of the oldest minutes.
+    let age =
+        base.number("SELECT toUnixTimestamp(now()) - toUnixTimestamp(quantileExact(0.5)(window_start)) FROM {}.rows");
+    for (table, seconds) in [("rows", age), ("rows_ledger_minutes", age + 3_600)] {
+        let keep = format!("MODIFY TTL window_start + toIntervalSecond({seconds}) SETTINGS mutations_sync = 2");
+        base.query(&format!("ALTER TABLE {{}}.{table} {keep}"));
+    }
+    let left = base.number("SELECT count() FROM {}.rows");
+    assert!(left < all && left > all / 3, "{left} of {all} rows are left");
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(told.contains("minutes before") && told.contains("are not looked at"), "{told}");
+    let looked_at = base.ledger(&["--json"]).demand(0);
+    let report: Value = serde_json::from_str(&looked_at.stdout).unwrap();
+    assert!(report["rows"].as_u64().is_some_and(|rows| rows > 1_000 && rows < left), "{report}");
+    // A pipeline that is younger than its ledger's lines may become has all of them.
+    for table in ["rows_ledger", "rows_rejects"] {
+        base.query(&format!("ALTER TABLE {{}}.{table} MODIFY TTL written_at + toIntervalDay(1)"));
+    }
+    let oldest = "SELECT min(_commit) FROM {}.rows_ledger WHERE _commit > 0";
+    let commit = base.number(oldest);
+    assert!(!base.ledger(&[]).demand(0).stdout.contains("commits before"));
+    base.query(&format!("DELETE FROM {{}}.rows_ledger WHERE _commit <= {commit}"));
+    base.ledger(&[]).demand(65);
+    base.query("ALTER TABLE {}.rows_runs UPDATE written_at = written_at - 99999 WHERE 1 SETTINGS mutations_sync = 2");
+    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE written_at = written_at - 99999 WHERE _commit <= {commit} + 5 SETTINGS mutations_sync = 2"));
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(told.contains("commits before"), "{told}");
 }

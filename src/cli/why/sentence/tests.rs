@@ -22,7 +22,12 @@ fn job(open: Minute) -> Status {
     };
     let run = Run {
         newest,
-        committing: Some(Committing { epoch: Some(NOON + 1), step: CommitStep::Gathering, for_ms: 10 }),
+        committing: Some(Committing {
+            epoch: Some(NOON + 1),
+            step: CommitStep::Gathering,
+            for_ms: 10,
+            slowest: Some(open),
+        }),
         slots: vec![Slot { slot: 0, epoch: open, bytes_in_flight: 0, stopped: None }],
         oldest_open: Some(OldestOpen { minute: Some(open), begins: Some(utc_minute(open)), held_by: Some(3), why }),
         ..Run::default()
