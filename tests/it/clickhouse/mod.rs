@@ -8,3 +8,4 @@ mod rounds;
 pub(crate) mod setup;
 mod shards;
 mod tables;
+mod tls;
