@@ -1,5 +1,6 @@
 //! `--http`: where a running job tells of itself.
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -39,6 +40,33 @@ impl FromStr for HttpPlace {
             Some(_) => Ok(HttpPlace::At(text.to_owned())),
             None => Err("allowed is HOST:PORT, or off".to_owned()),
         }
+    }
+}
+
+impl fmt::Display for HttpPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HttpPlace::Usual => "",
+            HttpPlace::Off => "off",
+            HttpPlace::At(address) => address,
+        })
+    }
+}
+
+impl HttpPlace {
+    /// The place of a process of this machine where process 0 is told this one: its port is as many after that. Port 0 is any free
+    /// one, for each.
+    pub(super) fn of_process(&self, process: u64) -> Result<HttpPlace> {
+        let HttpPlace::At(address) = self else { return Ok(self.clone()) };
+        let parts = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        let Some((host, first)) = parts.filter(|(_, first)| *first > 0) else { return Ok(self.clone()) };
+        let port = u16::try_from(process).ok().and_then(|process| first.checked_add(process));
+        let port = port.ok_or_else(|| {
+            Error::configuration(format!(
+                "--http {address}: process {process} takes the port that is {process} after it, and ports end at 65535"
+            ))
+        })?;
+        Ok(HttpPlace::At(format!("{host}:{port}")))
     }
 }
 
@@ -144,5 +172,22 @@ mod tests {
             assert!(text.parse::<HttpPlace>().unwrap_err().contains("HOST:PORT"), "{text}");
         }
         assert_eq!(usual(2), "127.0.0.1:8083");
+    }
+
+    #[test]
+    fn each_process_of_a_machine_has_its_own_port() {
+        let of = |text: &str, process| {
+            let place: HttpPlace = text.parse().expect("it is one");
+            place.of_process(process).map(|place| place.to_string()).map_err(|error| error.to_string())
+        };
+        for (text, process, own) in [
+            ("0.0.0.0:9000", 0, "0.0.0.0:9000"),
+            ("[::]:9000", 2, "[::]:9002"),
+            ("localhost:0", 2, "localhost:0"),
+            ("off", 2, "off"),
+        ] {
+            assert_eq!(of(text, process).as_deref(), Ok(own));
+        }
+        assert!(of("a:65535", 1).is_err_and(|error| error.contains("65535")));
     }
 }

@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::http::HttpPlace;
 use super::{Ended, complain, say};
 use crate::cluster::{Stoppable, stop_on_signals};
 use crate::error::{Error, Fault, Result};
 use crate::limits::{FAREWELL_MS_MAX, OUTPUT_LINE_BYTES_MAX, PEER_SILENT_MS_MAX, SLOTS_MAX};
+
+/// The environment's --http.
+const HTTP: &str = "MINUET_HTTP";
 
 /// How often the processes are looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -36,7 +40,8 @@ pub struct Args {
     /// A file with the address of each process, one host:port a line; localhost from port 2101 unless given.
     #[arg(short = 'h', long, value_name = "FILE")]
     pub hostfile: Option<PathBuf>,
-    /// The verb and its flags, as for one process; --processes, --process and --hostfile are added.
+    /// The verb and its flags, as for one process; --processes, --process and --hostfile are added. Of --http HOST:PORT each process
+    /// gets its own port: PORT and the process's number.
     #[arg(last = true, required = true, value_name = "run ...")]
     pub verb: Vec<String>,
 }
@@ -81,7 +86,10 @@ pub(super) fn launch(args: &Args) -> Ended {
 fn start(args: &Args, number: u64) -> Result<Process> {
     let failed = |cause| Error::outside(format!("starting process {number}"), cause);
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-    command.args(&args.verb);
+    command.args(with_own_port(&args.verb, number)?);
+    if let Some(place) = std::env::var(HTTP).ok().and_then(|text| text.parse::<HttpPlace>().ok()) {
+        command.env(HTTP, place.of_process(number)?.to_string());
+    }
     command.args(["--processes", &args.processes.to_string(), "--process", &number.to_string()]);
     if let Some(hostfile) = &args.hostfile {
         command.arg("--hostfile").arg(hostfile);
@@ -97,6 +105,24 @@ fn start(args: &Args, number: u64) -> Result<Process> {
         output.push(pass_on(number, out, std::io::stderr).map_err(failed)?);
     }
     Ok(Process { number, child, output, status: None })
+}
+
+/// The verb and its flags with the port of a process in --http. What is no place there is left to the verb, which says why.
+fn with_own_port(verb: &[String], number: u64) -> Result<Vec<String>> {
+    let (mut own, mut is_place) = (Vec::with_capacity(verb.len()), false);
+    for argument in verb {
+        let (flag, text) = if is_place {
+            ("", argument.as_str())
+        } else {
+            ("--http=", argument.strip_prefix("--http=").unwrap_or_default())
+        };
+        is_place = argument == "--http";
+        own.push(match text.parse::<HttpPlace>() {
+            Ok(place) => format!("{flag}{}", place.of_process(number)?),
+            Err(_) => argument.clone(),
+        });
+    }
+    Ok(own)
 }
 
 /// Passes lines on with the number of their process in front; an overlong line in pieces.
@@ -165,5 +191,27 @@ fn end(processes: &mut [Process], signal: Signal) {
     for process in processes.iter().filter(|process| process.status.is_none()) {
         // One that has ended meanwhile cannot be signalled, and needs none.
         let _ = kill_process(Pid::from_child(&process.child), signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_place_of_http_is_another_for_each_process() {
+        let own = |verb: &[&str]| {
+            let verb: Vec<String> = verb.iter().map(|one| (*one).to_owned()).collect();
+            with_own_port(&verb, 3).map(|own| own.join(" ")).map_err(|error| error.to_string())
+        };
+        for (verb, expected) in [
+            (&["run", "--http", "a:1", "--sink", "b:2"][..], "run --http a:4 --sink b:2"),
+            (&["run", "--http=a:1", "-w", "2"], "run --http=a:4 -w 2"),
+            (&["run", "--http", "off"], "run --http off"),
+            (&["run", "--http", "nothing", "--json"], "run --http nothing --json"),
+        ] {
+            assert_eq!(own(verb).as_deref(), Ok(expected));
+        }
+        assert!(own(&["run", "--http", "a:65535"]).is_err());
     }
 }

@@ -79,7 +79,8 @@ pub struct Args {
     #[command(flatten)]
     pub tables: SinkArgs,
     /// Where the run tells of itself: /livez, /readyz, /metrics, /api/v1/status, /api/v1/ledger; `off` for nowhere. 127.0.0.1 from
-    /// port 8081, each process the next port, unless given.
+    /// port 8081, each process the next port, unless given. minuet launch tells it to process 0, and each other process as many ports
+    /// after it as its number.
     #[arg(long, value_name = "HOST:PORT|off", env = "MINUET_HTTP")]
     pub http: Option<HttpPlace>,
     /// Print the summary as JSON.

@@ -27,7 +27,7 @@ pub struct SinkArgs {
     pub user: UserArgs,
 }
 
-/// Who we are for ClickHouse.
+/// Who we are for ClickHouse, and whom we believe there.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "ClickHouse")]
 pub struct UserArgs {
@@ -37,6 +37,9 @@ pub struct UserArgs {
     /// A file with the password; without it the one in CLICKHOUSE_PASSWORD, if there is one.
     #[arg(long, value_name = "FILE", env = "CLICKHOUSE_PASSWORD_FILE")]
     pub clickhouse_password_file: Option<PathBuf>,
+    /// A PEM file of the root certificates to believe with clickhouses://; the system's unless given.
+    #[arg(long, value_name = "FILE", env = "CLICKHOUSE_TLS_ROOTS")]
+    pub clickhouse_tls_roots: Option<PathBuf>,
 }
 
 /// An opened sink.
@@ -72,7 +75,8 @@ impl SinkArgs {
 impl UserArgs {
     /// The user, with the password.
     pub(super) fn user(&self) -> Result<User> {
-        Ok(User { name: self.clickhouse_user.clone(), password: self.password()? })
+        let roots = self.clickhouse_tls_roots.clone();
+        Ok(User { name: self.clickhouse_user.clone(), password: self.password()?, roots })
     }
 
     fn password(&self) -> Result<Secret> {

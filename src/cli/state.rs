@@ -1,5 +1,6 @@
 //! Where the state is, and how it is reached.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub struct S3Args {
     /// The bucket's region; that of the environment (AWS_REGION) or the profile unless given.
     #[arg(long, value_name = "REGION", env = "MINUET_S3_REGION")]
     pub s3_region: Option<String>,
+    /// A PEM file of the root certificates to believe with https://; the system's unless given.
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE")]
+    pub s3_tls_roots: Option<PathBuf>,
     /// How S3 encrypts what it stores: none (as the bucket says), AES256, aws:kms or aws:kms:KEY_ID.
     #[arg(long, value_name = "HOW", default_value = "none", env = "MINUET_S3_ENCRYPTION")]
     pub s3_encryption: Encryption,
@@ -39,6 +43,7 @@ impl S3Args {
             endpoint: self.s3_endpoint.clone(),
             path_style: self.s3_path_style,
             region: self.s3_region.clone(),
+            roots: self.s3_tls_roots.clone(),
             encryption: self.s3_encryption.clone(),
         }
     }

@@ -29,6 +29,7 @@ pub mod pulsar;
 mod runtime;
 pub mod s3;
 mod secret;
+mod tls;
 
 pub use archive::Keeper;
 pub use patient::{GivenUp, Patient, StoreMet};

@@ -1,9 +1,12 @@
 //! What a server's refusal means: whether to try again, whether it may have happened, what to do.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 
 use clickhouse::error::Error as ClientError;
 
+use super::server::ROOTS;
+use crate::connect::tls;
 use crate::error::{Error, Fault};
 
 /// Characters of a server's words that are passed on.
@@ -37,6 +40,8 @@ pub(super) struct Failed {
     pub ambiguous: bool,
     code: Option<u32>,
     words: String,
+    /// What to do about it, where that is known.
+    advice: Option<Cow<'static, str>>,
 }
 
 /// Codes that pass by themselves.
@@ -68,26 +73,31 @@ impl Failed {
     /// What a server, or the way to it, said.
     pub(super) fn of(error: &ClientError) -> Self {
         let words = chain(error);
+        if let Some(advice) = distrusted(error) {
+            let advice = Some(advice.into());
+            return Failed { hope: Hope::None, ambiguous: false, code: None, words, advice };
+        }
         match error {
             ClientError::BadResponse(text) => Failed::answered(text),
             ClientError::Network(_) | ClientError::TimedOut => {
-                Failed { hope: Hope::Passes, ambiguous: true, code: None, words }
+                Failed { hope: Hope::Passes, ambiguous: true, code: None, words, advice: None }
             }
             ClientError::SchemaMismatch(_) | ClientError::Unsupported(_) | ClientError::InvalidParams(_) => {
-                Failed { hope: Hope::None, ambiguous: false, code: None, words }
+                Failed { hope: Hope::None, ambiguous: false, code: None, words, advice: None }
             }
-            _ => Failed { hope: Hope::Doubtful, ambiguous: true, code: None, words },
+            _ => Failed { hope: Hope::Doubtful, ambiguous: true, code: None, words, advice: None },
         }
     }
 
     /// Nothing came in time.
     pub(super) fn late(millis: u64) -> Self {
-        Failed { hope: Hope::Passes, ambiguous: true, code: None, words: format!("no answer in {millis} ms") }
+        let words = format!("no answer in {millis} ms");
+        Failed { hope: Hope::Passes, ambiguous: true, code: None, words, advice: None }
     }
 
     /// An answer that is not what was asked for.
     pub(super) fn odd(words: String) -> Self {
-        Failed { hope: Hope::Doubtful, ambiguous: false, code: None, words }
+        Failed { hope: Hope::Doubtful, ambiguous: false, code: None, words, advice: None }
     }
 
     /// An answer that is an error.
@@ -102,7 +112,7 @@ impl Failed {
             Some(_) => Hope::Doubtful,
         };
         let surely_not = hope == Hope::None || code.is_some_and(|code| SURELY_NOT.contains(&code));
-        Failed { hope, ambiguous: !surely_not, code, words }
+        Failed { hope, ambiguous: !surely_not, code, words, advice: code.and_then(advice).map(Cow::Borrowed) }
     }
 
     /// The number of the server's error.
@@ -111,8 +121,8 @@ impl Failed {
     }
 
     /// What to do about it, where that is known.
-    pub(super) fn advice(&self) -> Option<&'static str> {
-        self.code.and_then(advice)
+    pub(super) fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
     }
 
     /// Whether it was ClickHouse that said it.
@@ -132,6 +142,16 @@ impl Failed {
 impl std::fmt::Display for Failed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.words)
+    }
+}
+
+/// What to do where TLS does not let us go on: no try helps then.
+fn distrusted(error: &ClientError) -> Option<String> {
+    match tls::said(error)? {
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+            Some("this port is one without TLS, for clickhouse://".to_owned())
+        }
+        said => tls::advice(said, "the server", ROOTS),
     }
 }
 

@@ -1,18 +1,23 @@
 //! One server: what is asked of it, with patience, behind one breaker.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clickhouse::query::BytesCursor;
 use clickhouse::{Client, Compression};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::address::Address;
 use super::block::Block;
 use super::breaker::Breaker;
 use super::failed::{Failed, Hope};
 use super::tables::quoted;
-use crate::connect::Secret;
+use crate::connect::{Secret, tls};
 use crate::error::{Error, Result};
 use crate::limits::{
     CLICKHOUSE_ANSWER_BYTES_MAX, CLICKHOUSE_ASK_MS, CLICKHOUSE_INSERT_MS, CLICKHOUSE_LASTING_MS, CLICKHOUSE_MUTATION_MS,
@@ -25,6 +30,8 @@ pub struct User {
     pub name: String,
     /// The password; empty where there is none.
     pub password: Secret,
+    /// A PEM file of the roots to believe within TLS; the system's unless given.
+    pub roots: Option<PathBuf>,
 }
 
 /// Settings of each insert. Newer servers would queue small inserts (`async_insert`), older ones would double what materialized
@@ -35,6 +42,12 @@ const OF_INSERTS: [(&str, &str); 4] = [
     ("deduplicate_blocks_in_dependent_materialized_views", "1"),
     ("max_partitions_per_insert_block", "0"),
 ];
+
+/// How roots are given.
+pub(super) const ROOTS: &str = "--clickhouse-tls-roots";
+
+/// How long a connection that nobody uses is kept: less than the three seconds after which a server closes it.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// A server.
 pub(super) struct Server {
@@ -60,15 +73,18 @@ pub(super) struct Insert<'a> {
 }
 
 impl Server {
-    /// A server at this URL; no connection is made yet.
-    pub(super) fn new(url: &str, user: &User) -> Self {
-        let client = Client::default()
-            .with_url(url)
+    /// The servers of an address; no connection is made yet.
+    pub(super) fn all(address: &Address, user: &User) -> Result<Vec<Self>> {
+        let client = http(address.tls, user.roots.as_deref())?
             .with_user(&user.name)
             .with_password(user.password.reveal())
             .with_compression(Compression::Lz4)
             .with_product_info("minuet", env!("CARGO_PKG_VERSION"));
-        Server { name: url.to_owned(), client, breaker: Breaker::new(url) }
+        let server = |shard| {
+            let name = address.url(shard);
+            Server { client: client.clone().with_url(&name), breaker: Breaker::new(&name), name }
+        };
+        Ok((0..address.shards.len()).map(server).collect())
     }
 
     /// Its URL.
@@ -197,6 +213,21 @@ impl Doubt {
             }
         }
     }
+}
+
+/// What speaks HTTP: the crate's own would look for the system's roots where there is no TLS, and panic where there are none.
+fn http(tls: bool, roots: Option<&Path>) -> Result<Client> {
+    let mut connector = HttpConnector::new();
+    connector.set_keepalive(Some(Duration::from_millis(CLICKHOUSE_ASK_MS)));
+    let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+    builder.pool_idle_timeout(IDLE);
+    if !tls {
+        return Ok(Client::with_http_client(builder.build(connector)));
+    }
+    connector.enforce_http(false);
+    let config = tls::client(tls::roots(roots, ROOTS)?)?.with_no_client_auth();
+    let secure = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1();
+    Ok(Client::with_http_client(builder.build(secure.wrap_connector(connector))))
 }
 
 /// One line of an answer.

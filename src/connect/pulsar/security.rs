@@ -7,17 +7,19 @@ use std::time::Duration;
 use pulsar::authentication::Authentication;
 use pulsar::authentication::oauth2::{OAuth2Authentication, OAuth2Params};
 use pulsar::error::AuthenticationError;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::failed::{Cause, Failed};
-use crate::connect::Secret;
+use crate::connect::{Secret, tls};
 use crate::error::{Error, Result};
 use crate::limits::{PULSAR_CREDENTIALS_MS, PULSAR_TOKEN_BYTES_MAX};
+
+/// How roots are given.
+pub(super) const ROOTS: &str = "--pulsar-tls-roots";
 
 /// How a broker knows that we may read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,17 +58,11 @@ pub struct Security {
 impl Security {
     /// What makes TLS connections.
     pub(super) fn connector(&self) -> Result<TlsConnector> {
-        // Given explicitly: a crate that brings another provider must not decide which one is the process's.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let wrong = |error: rustls::Error| Error::configuration(format!("setting up TLS: {error}"));
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(wrong)?
-            .with_root_certificates(self.root_store()?);
+        let builder = tls::client(tls::roots(self.roots.as_deref(), ROOTS)?)?;
         let config = match &self.client {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(|error| {
+                builder.with_client_auth_cert(tls::certificates(certificate)?, private_key(key)?).map_err(|error| {
                     let (certificate, key) = (certificate.display(), key.display());
                     Error::configuration(format!("using the client certificate {certificate} with {key}: {error}"))
                 })?
@@ -74,37 +70,6 @@ impl Security {
         };
         Ok(TlsConnector::from(Arc::new(config)))
     }
-
-    fn root_store(&self) -> Result<RootCertStore> {
-        let mut store = RootCertStore::empty();
-        match &self.roots {
-            Some(path) => {
-                for certificate in certificates(path)? {
-                    store.add(certificate).map_err(|error| {
-                        Error::configuration(format!("believing the roots in {}: {error}", path.display()))
-                    })?;
-                }
-            }
-            None => {
-                let found = rustls_native_certs::load_native_certs();
-                let (good, _) = store.add_parsable_certificates(found.certs);
-                if good == 0 {
-                    let why = found.errors.first().map_or("there are none".to_owned(), ToString::to_string);
-                    return Err(Error::configuration(format!(
-                        "loading the system's root certificates: {why}; give a PEM file of roots"
-                    )));
-                }
-            }
-        }
-        Ok(store)
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let wrong = |why: String| Error::configuration(format!("reading the certificates in {}: {why}", path.display()));
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
-    let all: Vec<_> = found.collect::<std::result::Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
-    if all.is_empty() { Err(wrong("found none; allowed is PEM".to_owned())) } else { Ok(all) }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {

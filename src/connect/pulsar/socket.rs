@@ -16,6 +16,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::failed::{Cause, Failed};
+use super::security::ROOTS;
+use crate::connect::tls;
 use crate::limits::{PULSAR_ADDRESS_MS, PULSAR_KEEP_ALIVE_MS, PULSAR_WRITE_MS};
 
 /// A connection's bytes.
@@ -64,35 +66,22 @@ async fn secure(broker: &str, stream: TcpStream, connector: &TlsConnector) -> Re
     match connector.connect(name, stream).await {
         Ok(stream) => Ok(Stream::Secure(Box::new(stream))),
         // What TLS itself refuses (a certificate, a version) lasts; a connection that breaks does not.
-        Err(error) => Err(match tls_error(&error) {
+        Err(error) => Err(match tls::said(&error) {
             Some(refused) => Failed::new(Cause::Insecure, format!("{tried}: {refused}{}", advice(refused))),
             None => Failed::io(tried, &error).hint("this port may be one without TLS, for pulsar://"),
         }),
     }
 }
 
-/// What TLS says of a connection that failed, if it does.
-fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
-}
-
 /// What to do about what TLS says.
-fn advice(error: &rustls::Error) -> &'static str {
-    use rustls::{CertificateError as Certificate, Error, InvalidMessage};
+fn advice(error: &rustls::Error) -> String {
+    use rustls::{Error, InvalidMessage};
     match error {
-        // The second, where a root of the same name has another key.
-        Error::InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
-            "; give the root certificate that the broker's goes back to with --pulsar-tls-roots"
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "; this port is one without TLS, for pulsar://".to_owned()
         }
-        Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            "; renew the broker's certificate, or set this machine's clock"
-        }
-        Error::InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) => {
-            "; give the broker by a name that its certificate has"
-        }
-        Error::InvalidMessage(InvalidMessage::InvalidContentType) => "; this port is one without TLS, for pulsar://",
-        Error::AlertReceived(alert) if is_of_certificates(*alert) => OWN_CERTIFICATE,
-        _ => "",
+        Error::AlertReceived(alert) if is_of_certificates(*alert) => OWN_CERTIFICATE.to_owned(),
+        error => tls::advice(error, "the broker", ROOTS).map_or(String::new(), |advice| format!("; {advice}")),
     }
 }
 
@@ -119,7 +108,7 @@ fn is_of_certificates(alert: AlertDescription) -> bool {
 /// Why a connection cannot be had, where its end says that the broker wants another certificate: with TLS 1.3 it comes only after
 /// we believe to have agreed. Anything else that ends a connection may be the network's doing.
 pub(super) fn unwanted(tried: impl std::fmt::Display, error: &io::Error) -> Option<Failed> {
-    match tls_error(error)? {
+    match tls::said(error)? {
         refused @ rustls::Error::AlertReceived(alert) if is_of_certificates(*alert) => {
             Some(Failed::new(Cause::Insecure, format!("{tried}: {refused}{}", advice(refused))))
         }

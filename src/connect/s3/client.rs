@@ -12,10 +12,11 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
 use super::Settings;
 use super::failed::causes;
+use crate::connect::tls;
 use crate::error::{Error, Result};
 use crate::limits::{S3_BYTES_PER_MS, S3_CONNECT_MS, S3_REQUEST_MS, S3_TRIES, S3_TRY_AGAIN_MS, S3_TRY_MS};
 
@@ -27,7 +28,7 @@ const GIVE_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
 
 /// A client with these settings, after its credentials have been found.
 pub(super) async fn connect(settings: &Settings) -> Result<Client> {
-    let config = configuration(settings).await;
+    let config = configuration(settings, believed(settings)?).await;
     if config.region().is_none() {
         return Err(Error::configuration(
             "looking for the region of the bucket: found none; name it with --s3-region or in AWS_REGION",
@@ -41,8 +42,26 @@ pub(super) async fn connect(settings: &Settings) -> Result<Client> {
     Ok(Client::from_conf(builder.build()))
 }
 
-async fn configuration(settings: &Settings) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+/// How roots are given.
+pub(super) const ROOTS: &str = "--s3-tls-roots or AWS_CA_BUNDLE";
+
+/// The given roots, after they have been looked at: the client of the SDK panics where one is none.
+fn believed(settings: &Settings) -> Result<TlsContext> {
+    let wrong = |why: String| Error::configuration(format!("setting up TLS for S3: {why}"));
+    let mut store = TrustStore::default();
+    if let Some(path) = &settings.roots {
+        tls::roots(Some(path), ROOTS)?;
+        let pem = std::fs::read(path).map_err(|cause| wrong(format!("reading {}: {cause}", path.display())))?;
+        store = TrustStore::empty().with_pem_certificate(pem);
+    }
+    TlsContext::builder().with_trust_store(store).build().map_err(|cause| wrong(causes(&cause)))
+}
+
+async fn configuration(settings: &Settings, believed: TlsContext) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(believed)
+        .build_https();
     let (first, longest) = S3_TRY_AGAIN_MS;
     let tries = RetryConfig::standard()
         .with_max_attempts(S3_TRIES)

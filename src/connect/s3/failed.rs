@@ -5,6 +5,8 @@ use std::error::Error as Cause;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::client::ROOTS;
+use crate::connect::tls;
 use crate::error::{Error, Fault};
 
 /// What is being tried.
@@ -55,10 +57,23 @@ where
     E: ProvideErrorMetadata + Cause + Send + Sync + 'static,
 {
     let Some((status, code)) = answered(&error) else {
+        if let Some(advice) = distrusted(&error) {
+            return Error::configuration(format!("{}: {}; {advice}", trying.words(), causes(&error)));
+        }
         return lost(trying, causes(&error));
     };
     let said = error.as_service_error().and_then(ProvideErrorMetadata::message).unwrap_or_default();
     refused(trying, status, code, said)
+}
+
+/// What to do where TLS does not let us go on: no try helps then.
+fn distrusted(error: &(dyn Cause + 'static)) -> Option<String> {
+    match tls::said(error)? {
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+            Some("this port is one without TLS, for http://".to_owned())
+        }
+        said => tls::advice(said, "the server", ROOTS),
+    }
 }
 
 /// An error for which there is no answer, or only a part of one.

@@ -1,5 +1,6 @@
 //! What must be known of an S3 beside its address.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// How S3 is reached and what it is told. Credentials are none of it: they come from the environment, a profile, a web identity or
@@ -12,6 +13,8 @@ pub struct Settings {
     pub path_style: bool,
     /// The bucket's region; what the environment or the profile says unless given.
     pub region: Option<String>,
+    /// A PEM file of the roots to believe within TLS; the system's unless given.
+    pub roots: Option<PathBuf>,
     /// How S3 encrypts what it stores.
     pub encryption: Encryption,
 }

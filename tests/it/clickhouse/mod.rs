@@ -6,4 +6,6 @@ mod ledger;
 mod probe;
 mod rounds;
 pub(crate) mod setup;
+mod shards;
 mod tables;
+mod tls;

@@ -24,7 +24,7 @@ pub(super) fn calm(place: &Path) -> Undisturbed {
 }
 
 /// One that takes a few seconds to read, so that blows fall anywhere.
-fn long(place: &Path) -> Undisturbed {
+pub(super) fn long(place: &Path) -> Undisturbed {
     Undisturbed::generate("sensors", place, &[&SETTINGS[..], &[("events", "300000"), ("rate", "100")]].concat())
 }
 

@@ -102,8 +102,7 @@ impl<'a> Base<'a> {
 
     /// The same of these rows and this summary.
     pub(crate) fn demand_of(&self, rows: &[String], summary: &BTreeMap<String, u64>, how: &str) {
-        let mut expected: Vec<String> = rows.iter().map(|line| plain(line)).collect();
-        expected.sort();
+        let expected = plain_rows(rows);
         demand_rows(&self.rows(), &expected, how);
         let (all, newest) = (self.number("SELECT count() FROM {}.rows"), expected.len() as u64);
         assert_eq!(all, newest, "{how}: rows are there twice, which only readers of the newest do not see");
@@ -119,6 +118,13 @@ impl<'a> Base<'a> {
         let counted = summary["counted"];
         assert_eq!(minutes, format!("{}\t{counted}\t{}", expected.len(), summary["folded"]), "{how}: minutes");
     }
+}
+
+/// Rows of files as they are compared with those of tables.
+pub(super) fn plain_rows(rows: &[String]) -> Vec<String> {
+    let mut same: Vec<String> = rows.iter().map(|line| plain(line)).collect();
+    same.sort();
+    same
 }
 
 /// A row whose whole numbers are written in one way: `5` and `5.0` are the same.

@@ -132,6 +132,43 @@ fn clients_that_babble_or_dawdle_harm_nothing() {
 }
 
 #[test]
+fn each_process_of_a_launch_tells_of_itself_at_its_own_port() {
+    let place = scratch();
+    let (_, mut pipeline, _) = job(place.path());
+    let (hosts, first) = (Hosts::fresh(2), free_port());
+    // The flag, and the environment where there is none.
+    for given in ["flag", "environment"] {
+        let at = |process: u16| format!("127.0.0.1:{}", first + process);
+        pipeline.flags = if given == "flag" { vec!["--http".to_owned(), at(0)] } else { Vec::new() };
+        let mut launch = minuet(["launch", "-n", "2", "--hostfile"]);
+        launch.arg(hosts.file()).arg("--").args(pipeline.command(1).get_args());
+        if given == "environment" {
+            launch.env("MINUET_HTTP", at(0));
+        }
+        let mut running = Running::start(&mut launch);
+        for process in [0, 1] {
+            running.until("an answer", || ask(&at(process), "/livez").is_some());
+            let status: Value = serde_json::from_str(&good(&at(process), "/api/v1/status")).unwrap();
+            assert_eq!(status["about"]["process"], process, "{given}: {status}");
+        }
+        running.signal("INT");
+        running.end().demand(INTERRUPTED);
+    }
+}
+
+#[test]
+fn a_usual_port_that_is_taken_is_a_warning() {
+    let place = scratch();
+    let (calm, mut pipeline, _) = job(place.path());
+    pipeline.flags.clear();
+    // Where somebody else has it already, it is as taken.
+    let _taken = TcpListener::bind("127.0.0.1:8081");
+    let ended = Running::start(pipeline.command(1).env_remove("MINUET_HTTP")).end().demand(0);
+    let ended = ended.demand_words(&["nothing is told over http", "127.0.0.1:8081", "--http off"]);
+    calm.demand(&pipeline, &ended.summary(), "a run that tells nothing");
+}
+
+#[test]
 fn a_port_that_was_asked_for_and_is_taken_is_an_error() {
     let place = scratch();
     let (_, pipeline, at) = job(place.path());

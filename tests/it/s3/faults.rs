@@ -96,6 +96,38 @@ fn bytes_that_are_late_or_cut() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_or_stalls_is_asked_for_again() {
+    let place = scratch();
+    let calm = calm(place.path(), "55");
+    let server = S3::shared();
+    let proxy = Proxy::before(server.address());
+    let mut pipeline = in_bucket(&calm, place.path(), server, "faults/answers");
+    let mut running = pipeline.start(2);
+    running.until("open windows in its state", || pipeline.has_state());
+    running.kill();
+    running.end();
+    assert!(!pipeline.is_finished(), "nothing is left to be read back; give it more events");
+    pipeline.environment = told(&format!("http://{}", proxy.address()), server.key(), server.secret());
+    let (cut, stalled) = (|after| Fault::AnswerCut { after }, |after| Fault::AnswerStalled { after });
+    let (lists, parts) = (Requests::of("GET").query("list-type"), Requests::of("GET").path("/parts/"));
+    let manifests = Requests::of("GET").path("/manifests/");
+    for (requests, fault, times) in [
+        (Requests::of("GET").path("/probe-"), cut(2), 1),
+        (lists, cut(200), TRIES + 1),
+        // So often that the store's own patience is needed.
+        (manifests.clone(), cut(0), 1),
+        (manifests, cut(100), 2 * TRIES + 1),
+        (parts.clone(), cut(50), TRIES + 1),
+        (parts, stalled(50), 1),
+    ] {
+        proxy.fault(requests, fault, times);
+    }
+    let ended = pipeline.run(3).demand(0).demand_words(&["the store is away", "the store is back"]);
+    assert_eq!(proxy.waiting(), 0, "not all faults have happened");
+    calm.demand(&pipeline, &ended.summary(), "answers that break off");
+}
+
+#[test]
 fn a_connection_that_is_open_at_one_end() {
     let place = scratch();
     let calm = calm(place.path(), "54");

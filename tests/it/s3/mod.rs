@@ -9,6 +9,7 @@ mod refusals;
 mod snapshots;
 mod stub;
 mod takeover;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

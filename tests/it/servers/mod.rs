@@ -6,6 +6,7 @@
 mod clickhouse;
 mod leash;
 mod s3;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +15,7 @@ pub(crate) use clickhouse::ClickHouse;
 pub(crate) use fault_proxy::{Fault, Proxy, Requests};
 pub(crate) use leash::Leash;
 pub(crate) use s3::S3;
+pub(crate) use tls::Certificates;
 
 use crate::harness::project;
 

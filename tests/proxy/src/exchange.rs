@@ -128,23 +128,43 @@ impl Exchange {
             }
             Fault::Unavailable { after_body } => self.unavailable(head, after_body),
             Fault::Cut { after } => {
-                let allowed = match head.body() {
-                    Body::Length(length) => after.min(length.saturating_sub(1)),
-                    Body::Chunked | Body::UntilClosed => after,
-                };
+                let allowed = never_all(head.body(), after);
                 if head.body() != Body::Length(0) {
                     // Whatever it was that broke, both connections end.
                     let _ = self.ask(head, Some(allowed));
                 }
                 Next::Reset
             }
-            Fault::HalfOpen => {
-                while self.shared.holds(self.number) {
-                    thread::sleep(TICK);
-                }
+            Fault::AnswerCut { after } => {
+                self.begin_answer(head, after);
                 Next::Reset
             }
+            Fault::AnswerStalled { after } => {
+                self.begin_answer(head, after);
+                self.hold()
+            }
+            Fault::HalfOpen => self.hold(),
         }
+    }
+
+    /// Passes a request on, and of its answer the head and so many bytes at most.
+    fn begin_answer(&mut self, head: &Head, after: u64) {
+        let Some(answer) = self.ask(head, None) else { return };
+        let body = answer.body_of_answer(head.method());
+        // Whoever breaks off before that, the client sees no whole answer.
+        if self.client.socket.write_all(answer.bytes()).is_ok()
+            && let Some(server) = &mut self.server
+        {
+            let _ = send(&mut server.reader, &mut self.client.socket, body, Some(never_all(body, after)));
+        }
+    }
+
+    /// Keeps the connection open, and says nothing.
+    fn hold(&self) -> Next {
+        while self.shared.holds(self.number) {
+            thread::sleep(TICK);
+        }
+        Next::Reset
     }
 
     fn wait(&self, by: Duration) {
@@ -232,6 +252,14 @@ impl Exchange {
             }
             self.client.socket.write_all(answer.bytes()).ok()?;
         }
+    }
+}
+
+/// So many bytes of a body, but not the last one.
+fn never_all(body: Body, after: u64) -> u64 {
+    match body {
+        Body::Length(length) => after.min(length.saturating_sub(1)),
+        Body::Chunked | Body::UntilClosed => after,
     }
 }
 

@@ -24,6 +24,17 @@ pub enum Fault {
         /// How many, chunk lengths not counted.
         after: u64,
     },
+    /// The server gets it; so many bytes of the answer's body come to the client, but never all of them, and then both connections
+    /// end.
+    AnswerCut {
+        /// How many, chunk lengths not counted.
+        after: u64,
+    },
+    /// The same, and then nothing more comes: the connection stays open until the client gives up.
+    AnswerStalled {
+        /// How many, chunk lengths not counted.
+        after: u64,
+    },
     /// It is neither passed on nor answered; the connection stays open until the client gives up.
     HalfOpen,
 }

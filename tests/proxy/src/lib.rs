@@ -6,12 +6,14 @@
 //! faults.rs   which requests, what becomes of them, how often
 //! exchange.rs one client's connection: requests and answers in turn
 //! message.rs  heads and bodies
+//! tls.rs      the end of TLS before the server
 //! ```
 
 mod exchange;
 mod faults;
 mod message;
 mod proxy;
+mod tls;
 
 pub use faults::{Fault, Outcome, Requests, Seen};
 pub use proxy::Proxy;

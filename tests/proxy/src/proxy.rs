@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::exchange::Exchange;
 use crate::faults::{Book, Fault, Requests, Seen};
+use crate::tls::Identity;
 
 /// What the test and all threads have in common.
 pub(crate) struct Shared {
     server: SocketAddr,
+    identity: Option<Identity>,
     book: Mutex<Book>,
     /// The sockets of each client's connection, to be shut from outside.
     open: Mutex<BTreeMap<u64, Vec<TcpStream>>>,
@@ -78,7 +81,20 @@ impl Proxy {
     /// # Panics
     /// Where no port is to be had.
     pub fn before(server: SocketAddr) -> Self {
-        let shared = Shared { server, book: Mutex::default(), open: Mutex::default(), given: AtomicU64::new(0) };
+        Proxy::start(server, None)
+    }
+
+    /// The same, with the end of TLS before the server: clients are shown this certificate (PEM files: it with its chain, its key).
+    ///
+    /// # Panics
+    /// Where no port is to be had, or the files are no such.
+    pub fn within_tls(server: SocketAddr, certificate: &Path, key: &Path) -> Self {
+        Proxy::start(server, Some(Identity::read(certificate, key)))
+    }
+
+    fn start(server: SocketAddr, identity: Option<Identity>) -> Self {
+        let shared =
+            Shared { server, identity, book: Mutex::default(), open: Mutex::default(), given: AtomicU64::new(0) };
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port is to be had");
         let address = listener.local_addr().expect("a bound listener has an address");
         let proxy = Proxy { shared: Arc::new(shared), address, listening: Mutex::new(None) };
@@ -159,7 +175,11 @@ impl Proxy {
 fn serve(shared: &Arc<Shared>, socket: TcpStream) {
     let number = shared.given.fetch_add(1, Ordering::Relaxed);
     lock(&shared.open).insert(number, Vec::new());
-    match Exchange::new(Arc::clone(shared), socket, number) {
+    let plain = match &shared.identity {
+        None => Ok(socket),
+        Some(identity) => identity.decrypted(socket),
+    };
+    match plain.and_then(|socket| Exchange::new(Arc::clone(shared), socket, number)) {
         Ok(exchange) => drop(std::thread::spawn(move || exchange.run())),
         Err(_) => shared.forget(number),
     }

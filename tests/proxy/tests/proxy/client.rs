@@ -60,6 +60,20 @@ impl Client {
         (status, body)
     }
 
+    /// So many bytes.
+    pub(super) fn take(&mut self, bytes: usize) -> String {
+        let mut text = vec![0; bytes];
+        self.stream.read_exact(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// All that comes until the connection ends.
+    pub(super) fn whole(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let _ = self.stream.read_to_end(&mut bytes);
+        String::from_utf8(bytes).unwrap()
+    }
+
     /// Whether the connection ends without another byte.
     pub(super) fn ended(&mut self) -> bool {
         match self.stream.fill_buf() {

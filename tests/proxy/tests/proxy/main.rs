@@ -121,6 +121,28 @@ fn a_cut_body_is_never_whole() {
 }
 
 #[test]
+fn an_answer_that_is_cut_or_stalls_is_never_whole() {
+    let server = Server::start();
+    let proxy = Proxy::before(server.address());
+    proxy.fault(Requests::of("PUT"), Fault::AnswerCut { after: 2 }, 1);
+    let mut client = Client::connect(proxy.address());
+    client.send(&put("abcde"));
+    assert_eq!(client.whole(), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
+    proxy.fault(Requests::of("GET"), Fault::AnswerCut { after: 100 }, 1);
+    let mut client = Client::connect(proxy.address());
+    client.send(GET);
+    assert_eq!(client.whole(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n");
+    proxy.fault(Requests::of("PUT"), Fault::AnswerStalled { after: 100 }, 1);
+    let mut client = Client::connect(proxy.address());
+    client.send(&put("abcde"));
+    assert_eq!(client.take("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcd".len()).len(), 42);
+    assert!(client.silent_for(Duration::from_millis(200)));
+    drop(proxy);
+    assert!(client.ended(), "the proxy's end is the connection's");
+    assert_eq!(server.requests(), [put("abcde"), GET.to_owned(), put("abcde")]);
+}
+
+#[test]
 fn a_delayed_one_comes_later_and_a_half_open_one_never() {
     let server = Server::start();
     let proxy = Proxy::before(server.address());
