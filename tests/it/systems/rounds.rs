@@ -10,6 +10,7 @@ use super::feed::Feed;
 use super::stage::{ENTRY, Own, Services, Stage, troubled};
 use crate::harness::{Cluster, Dice, Shape};
 use crate::oracle::Expected;
+use crate::pulsar::follower::{kill_all, stop_all};
 use crate::pulsar::input::Input;
 
 /// Lives, unless MINUET_SYSTEMS_LIVES says otherwise.
@@ -23,9 +24,6 @@ const AWAY_MS: u64 = 2_000;
 
 /// Over which time the topic is sent to: about as long as the blows take.
 const SENT_OVER: Duration = Duration::from_secs(15);
-
-/// The exit codes of a process that is asked to stop, or whose run is.
-const STOPPED: [i32; 2] = [143, 75];
 
 /// What can happen.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +80,11 @@ impl Life<'_> {
         self.story.push(what);
     }
 
+    /// What has happened so far.
+    fn how(&self) -> String {
+        format!("{:?}", self.story)
+    }
+
     fn begin(&mut self) -> Cluster {
         let shape = self.dice.one_of(&Shape::all());
         self.tell(shape.to_string());
@@ -92,11 +95,11 @@ impl Life<'_> {
         let Services { broker, clickhouse, s3 } = self.stage.services;
         match blow {
             Blow::Kill => {
-                cluster.kill();
+                kill_all(cluster, &self.how());
                 return self.begin();
             }
             Blow::Stop => {
-                self.stop(cluster);
+                stop_all(cluster, &self.how());
                 return self.begin();
             }
             Blow::Unload => self.feed.between(|| self.stage.topic.unload()),
@@ -123,17 +126,6 @@ impl Life<'_> {
         self.tell(format!("away for {away} ms"));
         thread::sleep(Duration::from_millis(away));
     }
-
-    /// Asks all processes to stop, and demands that they do, and that none has ended before by itself.
-    fn stop(&mut self, mut cluster: Cluster) {
-        for process in cluster.running() {
-            cluster.process(process).signal("TERM");
-        }
-        for ended in cluster.end() {
-            let code = ended.status.code().unwrap_or_default();
-            assert!(STOPPED.contains(&code), "{:?}: {}\n{}", self.story, ended.status, ended.stderr);
-        }
-    }
 }
 
 fn live(services: Services<'_>, number: u64, input: &Input, expected: &Expected, dice: &mut Dice) {
@@ -143,10 +135,10 @@ fn live(services: Services<'_>, number: u64, input: &Input, expected: &Expected,
         let sending = scope.spawn(|| feed.send(&stage.topic, input, SENT_OVER));
         let cluster = life.suffer();
         sending.join().expect("all is sent");
-        life.stop(cluster);
+        stop_all(cluster, &life.how());
     });
     let shape = life.dice.one_of(&Shape::all());
-    stage.demand(shape, expected, &format!("{:?}", life.story));
+    stage.demand(shape, expected, &life.how());
 }
 
 #[test]

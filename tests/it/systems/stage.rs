@@ -85,7 +85,7 @@ impl<'a> Stage<'a> {
             pipeline.place_of_state = Some(format!("s3://{}/{name}", services.s3.bucket()));
             pipeline.state = objects(services.s3).join(name);
             pipeline.environment = told_of(services.s3);
-            Follower { pipeline }.with(&["--start", "earliest", "--subscription", "sensors"])
+            Follower::of(pipeline).with(&["--start", "earliest", "--subscription", "sensors"])
         };
         let patient = copied_from(input.dataflow(), place.path(), PATIENT);
         let (patient, hasty) = (follower(&patient), follower(input.dataflow()));
