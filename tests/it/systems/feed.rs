@@ -1,46 +1,35 @@
-//! Events sent while they are read: all partitions side by side, a few entries at a time.
+//! Events sent while they are read and while blows fall: all partitions side by side, at a steady rate, some entries always in flight.
 
-use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::stage::ENTRY;
 use crate::pulsar::input::Input;
 use crate::pulsar::sender::{Manner, Sender};
 use crate::pulsar::topic::Topic;
 
-/// Entries of each partition that are sent at a time.
-const BURST: usize = 4;
+/// Entries of each partition whose receipts are not read: a blow finds some that are stored or on their way, and nobody knows which.
+const IN_FLIGHT: u64 = 4;
 
-/// Whoever strikes the broker takes turns with who sends. An entry whose receipt is lost may be stored or not: then nobody would know
-/// what the rows must be.
-#[derive(Default)]
-pub(super) struct Feed {
-    turn: Mutex<()>,
+/// Sends all of an input, over about this time; gives how often senders had to go on after the broker had closed a partition or was
+/// away.
+pub(super) fn send(topic: &Topic<'_>, input: &Input, over: Duration) -> u64 {
+    thread::scope(|scope| {
+        let logs = topic.logs().into_iter().zip(&input.logs);
+        let all: Vec<_> =
+            logs.map(|(log, payloads)| scope.spawn(move || send_one(topic, &log, payloads, over))).collect();
+        all.into_iter().map(|one| one.join().expect("all is sent")).sum()
+    })
 }
 
-impl Feed {
-    /// Sends all of an input, over about this time.
-    pub(super) fn send(&self, topic: &Topic<'_>, input: &Input, over: Duration) {
-        let mut logs: Vec<_> = input.logs.iter().map(|payloads| payloads.chunks(BURST * ENTRY)).collect();
-        let bursts = logs.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-        for _ in 0..bursts {
-            self.between(|| {
-                for (log, rest) in topic.logs().iter().zip(&mut logs) {
-                    let Some(burst) = rest.next() else { continue };
-                    let mut sender = Sender::open(topic.broker, log);
-                    burst.chunks(ENTRY).for_each(|entry| sender.send(entry, &Manner::default()));
-                    sender.finish();
-                }
-            });
-            thread::sleep(over / bursts as u32);
-        }
+fn send_one(topic: &Topic<'_>, log: &str, payloads: &[Vec<u8>], over: Duration) -> u64 {
+    let mut sender = Sender::open(topic.broker, log).with_in_flight(IN_FLIGHT);
+    let (since, entries) = (Instant::now(), payloads.chunks(ENTRY));
+    let each = over / entries.len().max(1) as u32;
+    for (number, entry) in entries.enumerate() {
+        thread::sleep((each * number as u32).saturating_sub(since.elapsed()));
+        sender.send(entry, &Manner::default());
     }
-
-    /// Does something while nothing is on its way to the broker.
-    pub(super) fn between(&self, act: impl FnOnce()) {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        act();
-        drop(turn);
-    }
+    sender.settle();
+    sender.interrupted()
 }

@@ -12,7 +12,7 @@ use minuet::limits::{
     WORDS_IN_FLIGHT_MAX,
 };
 
-use super::feed::Feed;
+use super::feed;
 use super::stage::{ENTRY, Own, Stage};
 use crate::harness::{Running, Shape, scratch};
 use crate::pulsar::input::Input;
@@ -116,10 +116,10 @@ fn memory_is_bounded_while_clickhouse_and_then_s3_are_away() {
     assert!(bytes > 2 * allowed() - BASE_BYTES, "{bytes} bytes of events would not fill the {} allowed", allowed());
     let services = own.services();
     let stage = Stage::set(services, "systems-outage", &input);
-    let (feed, memory) = (Feed::default(), format!("{}MiB", PULSAR_MEMORY_MIN >> 20));
+    let memory = format!("{}MiB", PULSAR_MEMORY_MIN >> 20);
     let mut running = Running::start(stage.follower.pipeline.command(1).args(["--memory", &memory]));
     let most = thread::scope(|scope| {
-        let sending = scope.spawn(|| feed.send(&stage.topic, &input, 2 * away));
+        let sending = scope.spawn(|| feed::send(&stage.topic, &input, 2 * away));
         running.until("its first commits", || stage.follower.pipeline.manifests().len() > 2);
         services.clickhouse.kill();
         thread::sleep(away);
