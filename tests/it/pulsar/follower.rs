@@ -79,6 +79,11 @@ impl Follower {
         counts
     }
 
+    /// How many messages the commits cover.
+    pub(crate) fn read(&self) -> u64 {
+        self.counts().get("read").copied().unwrap_or(0)
+    }
+
     /// Whether a commit covers so many messages, all in rows. Rows are there before their commit is.
     pub(crate) fn has_committed(&self, read: u64) -> bool {
         let counts = self.counts();
@@ -123,7 +128,7 @@ impl Follower {
         let told = cluster.end().swap_remove(0).demand(STOPPED).whole_summary();
         let counts = self.counts();
         counts.iter().for_each(|(name, count)| assert_eq!(told.get(name), Some(count), "{name} of the summary"));
-        counts.get("read").copied().unwrap_or(0)
+        self.read()
     }
 }
 

@@ -134,11 +134,12 @@ fn live(services: Services<'_>, number: u64, input: &Input, expected: &Expected,
     stage.topic.retain(60, 1_000);
     let mut life = Life { stage: &stage, dice, story: Vec::new() };
     let interrupted = thread::scope(|scope| {
-        let sending = scope.spawn(|| feed::send(&stage.topic, input, SENT_OVER));
+        let entries = input.logs.iter().map(|payloads| payloads.chunks(ENTRY)).collect();
+        let sending = scope.spawn(|| feed::send(&stage.topic, entries, SENT_OVER));
         let cluster = life.suffer();
-        let interrupted = sending.join().expect("all is sent");
+        let fed = sending.join().expect("all is sent");
         stop_all(cluster, &life.how());
-        interrupted
+        fed.interrupted
     });
     let shape = life.dice.one_of(&Shape::all());
     stage.demand(shape, expected, &life.how());
