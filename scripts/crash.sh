@@ -8,26 +8,34 @@
 #   scripts/crash.sh --pulsar --rounds 300       on a real broker, which is struck as well, with six blows to a pipeline
 #   scripts/crash.sh --systems --rounds 300      from a real broker into ClickHouse with state in S3, each of which is struck as well, with
 #                                                eight blows to a pipeline
+#   scripts/crash.sh --away 600                  no blows of chance: ClickHouse and then S3 are away for so many seconds each, while 50,000
+#                                                events of 1,000 sources come in every second (MINUET_SYSTEMS_RATE and
+#                                                MINUET_SYSTEMS_SOURCES say otherwise); the program as it is released
 set -eu
 cd "$(dirname "$0")/.."
 
 rounds=100
 pulsar=
 systems=
+away=
 while [ $# -gt 0 ]; do
     case "$1" in
-        --rounds | --seed)
+        --rounds | --seed | --away)
             [ $# -ge 2 ] || { echo "crash.sh: $1 needs a number" >&2; exit 2; }
             case "$2" in
                 '' | *[!0-9]*) echo "crash.sh: $1 needs a number, not '$2'" >&2; exit 2 ;;
             esac
-            if [ "$1" = --rounds ]; then rounds=$2; else MINUET_SEED=$2; export MINUET_SEED; fi
+            case "$1" in
+                --rounds) rounds=$2 ;;
+                --seed) MINUET_SEED=$2; export MINUET_SEED ;;
+                --away) away=$2 ;;
+            esac
             shift 2
             ;;
         --pulsar) pulsar=yes; shift ;;
         --systems) systems=yes; shift ;;
-        -h | --help) sed -n '2,10{s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
-        *) echo "crash.sh: '$1' is not known; allowed are --rounds N, --seed N, --pulsar and --systems" >&2; exit 2 ;;
+        -h | --help) sed -n '2,13{s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
+        *) echo "crash.sh: '$1' is not known; allowed are --rounds N, --seed N, --pulsar, --systems and --away S" >&2; exit 2 ;;
     esac
 done
 
@@ -36,5 +44,9 @@ if [ -n "$pulsar" ]; then
 fi
 if [ -n "$systems" ]; then
     MINUET_SYSTEMS_LIVES=$(((rounds + 7) / 8)) exec cargo test --locked --test it systems::rounds:: -- --nocapture
+fi
+if [ -n "$away" ]; then
+    MINUET_SYSTEMS_RATE=${MINUET_SYSTEMS_RATE:-50000} MINUET_SYSTEMS_SOURCES=${MINUET_SYSTEMS_SOURCES:-1000} MINUET_SYSTEMS_AWAY_S=$away \
+        exec cargo test --locked --release --test it systems::outage:: -- --nocapture
 fi
 MINUET_CRASH_KILLS=$rounds exec cargo test --locked --test it crash::killed_at_random_moments -- --exact --nocapture

@@ -25,7 +25,7 @@ pub struct Ask {
     /// Runs of each case; the one that took the least CPU is shown.
     #[arg(long, default_value_t = 1)]
     pub repeat: usize,
-    /// Minutes of a steady load (topic only).
+    /// Minutes of a steady load (topic only): of a commit a minute, a p99 needs 100.
     #[arg(long, default_value_t = 1)]
     pub minutes: u64,
     /// Only cases and parts whose name holds this.

@@ -91,9 +91,9 @@ fn load(report: &mut Report, broker: &Broker, services: &Services, ask: &Ask, so
         ask.minutes,
         taken.peak_rss >> 20,
         lags.len(),
-        at(&lags, 0.5),
-        at(&lags, 0.99),
-        at(&lags, 1.0)
+        percentile(&lags, 50),
+        percentile(&lags, 99),
+        lags.last().map_or("unknown".to_owned(), |most| format!("{most} ms"))
     ));
     stored(report, services, &table);
 }
@@ -138,10 +138,13 @@ fn lag(line: &str) -> Option<i64> {
     (epoch > 0).then_some(written - closes)
 }
 
-fn at(sorted: &[i64], share: f64) -> String {
-    let last = sorted.len().saturating_sub(1);
-    let found = sorted.get((last as f64 * share).ceil() as usize);
-    found.map_or("unknown".to_owned(), |lag| format!("{lag} ms"))
+/// What so many of a hundred do not exceed; not said of samples too few to have one beyond it.
+fn percentile(sorted: &[i64], percent: usize) -> String {
+    let least = 100 / (100 - percent);
+    if sorted.len() < least {
+        return format!("not said of {} (of {least} and more)", sorted.len());
+    }
+    format!("{} ms", sorted[((sorted.len() - 1) * percent).div_ceil(100)])
 }
 
 fn stored(report: &mut Report, services: &Services, table: &str) {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::broker::{Broker, Settings};
-use super::follower::Follower;
+use super::follower::{Follower, kill_all};
 use super::input::Input;
 use super::sender::Manner;
 use super::topic::Topic;
@@ -38,7 +38,7 @@ fn killed_in_one_shape_it_goes_on_in_another() {
     for _ in 0..4 {
         let mut cluster = follower.start(dice.one_of(&Shape::all()));
         follower.commits(&mut cluster);
-        cluster.kill();
+        kill_all(cluster, "killed after a commit");
     }
     follower.demand(dice.one_of(&Shape::all()), &input.expected(ENTRY), "after four kills");
 }
@@ -83,7 +83,7 @@ fn the_older_of_two_runs_stops() {
     let older = Follower::new(input.dataflow(), &topic, place.path());
     // One folder of rows has one writer at a time on a machine, whoever is the newer.
     let pipeline = Pipeline { out: place.path().join("newer"), ..older.pipeline.clone() };
-    let newer = Follower { pipeline };
+    let newer = Follower::of(pipeline);
     let mut first = older.start(Shape::new(1, 1));
     older.commits(&mut first);
     let mut second = newer.start(Shape::new(2, 1));

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::time::Duration;
 
-use minuet::connect::files::Input;
 use minuet::connect::files::capture::CaptureReader;
 use minuet::connect::pulsar::wire::command::{frame, of_type};
 use minuet::connect::pulsar::wire::entry::open;
@@ -14,8 +13,10 @@ use pulsar::message::proto::{BaseCommand, CommandFlow, CommandSubscribe};
 
 use super::broker::{Broker, Settings};
 use super::clients::send_with_java;
+use super::follower::Follower;
+use super::input::Input;
 use super::topic::Topic;
-use crate::harness::{dataflow, files, generate, run, scratch};
+use crate::harness::{Shape, dataflow, files, generate, run, scratch};
 
 const KNOBS: [(&str, &str); 4] = [("events", "6000"), ("partitions", "2"), ("seed", "7"), ("malformed", "0.01")];
 
@@ -26,7 +27,8 @@ fn written() -> Vec<Vec<Vec<u8>>> {
     let payloads = |path: std::path::PathBuf| {
         let file = File::open(&path).expect("it was written");
         let length = file.metadata().expect("it has a length").len();
-        let mut reader = CaptureReader::open(Input::new(file, "generated", length), None).expect("it is a capture");
+        let mut reader = CaptureReader::open(minuet::connect::files::Input::new(file, "generated", length), None)
+            .expect("it is a capture");
         let mut found = Vec::new();
         while let Some(entry) = reader.next_entry(Vec::new()).expect("it is whole") {
             let Framing::Payloads(spans) = &entry.framing else { panic!("{:?}", entry.framing) };
@@ -99,6 +101,30 @@ fn a_topic_holds_what_files_would() {
             assert!(found == *expected, "{compression} in batches of {batch}: {log} holds other payloads");
             assert_eq!(count, entries, "{compression} in batches of {batch}");
         }
+    }
+}
+
+/// The whole way of a user without events: generated into a topic, run from there, and the rows are those of the oracle, which has
+/// read the same events from files.
+#[test]
+fn what_is_generated_into_a_topic_comes_to_the_rows_of_the_oracle() {
+    let own = [("seed", "15"), ("events", "40000"), ("sources", "200"), ("rate", "50"), ("partitions", "4")];
+    let trouble = [("out-of-order", "0.2"), ("late", "0.02"), ("malformed", "0.005")];
+    let knobs = [&own[..], &trouble].concat();
+    let input = Input::generate("sensors", &knobs);
+    for (batch, compression, shape) in [(50, "zstd", Shape::new(2, 1)), (1_000, "lz4", Shape::new(1, 2))] {
+        let topic = Topic::make(Broker::shared(), &format!("gen-run-{batch}"), 4);
+        topic.subscribe("sensors");
+        let (folder, batches) = (dataflow("sensors").display().to_string(), batch.to_string());
+        let mut arguments =
+            vec!["gen".to_owned(), folder, "--to".to_owned(), topic.url(), "--register-schema".to_owned()];
+        let how = [("batch", batches.as_str()), ("compression", compression)];
+        arguments.extend(knobs.iter().chain(&how).map(|(flag, value)| format!("--{flag}={value}")));
+        run(arguments).demand(0);
+        let expected = input.expected(batch);
+        assert!(expected.summary["late"] > 0 && expected.summary["malformed"] > 0, "{:?}", expected.summary);
+        let place = scratch();
+        Follower::new(input.dataflow(), &topic, place.path()).demand(shape, &expected, &format!("batches of {batch}"));
     }
 }
 

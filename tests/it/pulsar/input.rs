@@ -33,12 +33,6 @@ impl Input {
         Input { dataflow: hasty(name, place.path()), _place: place, files, logs }
     }
 
-    /// Capture files that somebody else has made, one for each partition, for a dataflow.
-    pub(crate) fn of(place: TempDir, dataflow: PathBuf, files: Vec<PathBuf>) -> Self {
-        let logs = files.iter().map(|file| captured(file)).collect();
-        Input { _place: place, dataflow, files, logs }
-    }
-
     /// 200,000 events of sensors in seven partitions, or in as many as one wants: a backlog that takes seconds.
     pub(crate) fn backlog(partitions: &str) -> Self {
         let settings =

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::broker::{Broker, Settings};
-use super::follower::Follower;
+use super::follower::{Follower, kill_all, stop_all};
 use super::input::Input;
 use super::sender::Manner;
 use super::topic::Topic;
@@ -64,7 +64,12 @@ impl Life<'_> {
             println!("{:?}", self.story.last());
             cluster = self.strike(blow, cluster);
         }
-        self.follower.comes_to(cluster, expected, &format!("{:?}", self.story));
+        self.follower.comes_to(cluster, expected, &self.how());
+    }
+
+    /// What has happened so far.
+    fn how(&self) -> String {
+        format!("{:?}", self.story)
     }
 
     fn begin(&mut self) -> Cluster {
@@ -76,14 +81,11 @@ impl Life<'_> {
     fn strike(&mut self, blow: Blow, mut cluster: Cluster) -> Cluster {
         match blow {
             Blow::Kill => {
-                cluster.kill();
+                kill_all(cluster, &self.how());
                 return self.begin();
             }
             Blow::Stop => {
-                for process in cluster.running() {
-                    cluster.process(process).signal("TERM");
-                }
-                drop(cluster.end());
+                stop_all(cluster, &self.how());
                 return self.begin();
             }
             Blow::Sleep if cluster.shape.processes == 1 => {

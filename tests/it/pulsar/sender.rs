@@ -1,15 +1,18 @@
-//! A producer for tests, written from the protocol: entries are exactly as the test wants them, a window of them in flight.
+//! A producer for tests, written from the protocol: entries are exactly as the test wants them, a window of them in flight. Where the
+//! broker closes its topic or dies, it asks the administration what is stored once that is back, and goes on behind it: each entry is
+//! there once.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prost::Message as _;
 use pulsar::message::proto::{
     BaseCommand, CommandConnect, CommandLookupTopic, CommandProducer, CommandSend, CompressionType, MessageMetadata,
-    SingleMessageMetadata, base_command::Type,
+    ServerError, SingleMessageMetadata, base_command::Type,
 };
 
 use super::broker::Broker;
@@ -17,11 +20,15 @@ use super::broker::Broker;
 /// The protocol version that is spoken: that of message ids as they are and checksums.
 const VERSION: i32 = 19;
 
-/// Entries sent and not yet acknowledged.
+/// Entries sent and not yet acknowledged, unless a test wants fewer.
 const WINDOW: u64 = 100;
 
-/// How long the broker may take to acknowledge.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the broker may take to answer, and to be there again.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The name of the producer: as long as a partition's broker knows one of that name, it takes no other, so that none of its entries
+/// can come when it is asked what there is.
+const NAME: &str = "it";
 
 /// From one try to open a producer to the next.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -70,33 +77,76 @@ pub(crate) struct Sender<'a> {
     pending: VecDeque<Vec<u8>>,
     /// The last entry (ledger, entry) before the first that is sent.
     before: (i64, i64),
+    window: u64,
+    /// When an entry was last known to be stored, or was sent while none was in flight.
+    heard: Instant,
+    interrupted: u64,
 }
 
 impl<'a> Sender<'a> {
     /// Connects; `log` is the name of a partition, or of an unpartitioned topic.
     pub(crate) fn open(broker: &'a Broker, log: &str) -> Self {
-        let (line, log) = (Line::open(broker, log), log.to_owned());
-        let before = broker.last_confirmed(&log);
-        Sender { broker, log, line, sent: 0, positions: Vec::new(), pending: VecDeque::new(), before }
+        let (heard, log) = (Instant::now(), log.to_owned());
+        loop {
+            let line = Line::open(broker, &log);
+            if let Some(before) = broker.last_confirmed(&log) {
+                let (positions, pending) = (Vec::new(), VecDeque::new());
+                return Sender {
+                    broker,
+                    log,
+                    line,
+                    sent: 0,
+                    positions,
+                    pending,
+                    before,
+                    window: WINDOW,
+                    heard,
+                    interrupted: 0,
+                };
+            }
+            assert!(heard.elapsed() < PATIENCE, "nobody says what {log} holds");
+        }
     }
 
-    /// Goes on after the broker has closed the producer, as one does that finds a topic to be another's while it starts: what it has
-    /// stored without a word of it is not sent again.
+    /// Leaves so many entries in flight instead, at the most.
+    pub(crate) fn with_in_flight(mut self, window: u64) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// How often it had to go on after the broker had closed its topic, or was away.
+    pub(crate) fn interrupted(&self) -> u64 {
+        self.interrupted
+    }
+
+    /// Goes on after the broker has closed the producer, as one does that finds a topic to be another's while it starts, or after the
+    /// connection is lost: what the broker has stored without a word of it is not sent again.
     fn go_on(&mut self) {
-        self.line = Line::open(self.broker, &self.log);
-        let last = self.positions.last().map_or(self.before, |(ledger, entry)| (*ledger as i64, *entry as i64));
-        for stored in self.broker.entries_after(&self.log, last) {
-            self.pending.pop_front().expect("only what was sent is stored");
-            self.positions.push(stored);
+        self.interrupted += 1;
+        loop {
+            assert!(self.heard.elapsed() < PATIENCE, "{}: nothing is stored for {PATIENCE:?}", self.log);
+            self.line.close();
+            self.line = Line::open(self.broker, &self.log);
+            let last = self.positions.last().map_or(self.before, |(ledger, entry)| (*ledger as i64, *entry as i64));
+            let Some(found) = self.broker.entries_after(&self.log, last) else { continue };
+            for stored in found {
+                self.pending.pop_front().expect("only what was sent is stored");
+                self.stored(stored);
+            }
+            if self.pending.iter().all(|frame| self.line.write(frame).is_ok()) {
+                return;
+            }
         }
-        for frame in &self.pending {
-            self.line.write(frame);
-        }
+    }
+
+    fn stored(&mut self, position: (u64, u64)) {
+        self.positions.push(position);
+        self.heard = Instant::now();
     }
 
     /// Sends one entry.
     pub(crate) fn send<P: AsRef<[u8]>>(&mut self, payloads: &[P], manner: &Manner) {
-        while self.sent - self.positions.len() as u64 >= WINDOW {
+        while self.sent - self.positions.len() as u64 >= self.window {
             self.receipt();
         }
         let body = match manner.framing {
@@ -105,7 +155,7 @@ impl<'a> Sender<'a> {
         };
         let count = i32::try_from(payloads.len()).unwrap();
         let metadata = MessageMetadata {
-            producer_name: "it".to_owned(),
+            producer_name: NAME.to_owned(),
             sequence_id: self.sent,
             publish_time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64,
             compression: (manner.codec != CompressionType::None).then_some(manner.codec as i32),
@@ -135,17 +185,28 @@ impl<'a> Sender<'a> {
         tail.extend(crc32c::crc32c(&checked).to_be_bytes());
         tail.extend(checked);
         let frame = frame(&command, &tail);
-        self.line.write(&frame);
+        if self.pending.is_empty() {
+            self.heard = Instant::now();
+        }
+        let written = self.line.write(&frame);
         self.pending.push_back(frame);
         self.sent += 1;
+        if written.is_err() {
+            self.go_on();
+        }
     }
 
     /// Waits until all is acknowledged; gives the position (ledger, entry) of each entry.
     pub(crate) fn finish(mut self) -> Vec<(u64, u64)> {
+        self.settle();
+        self.positions
+    }
+
+    /// Waits until all that is sent is acknowledged.
+    pub(crate) fn settle(&mut self) {
         while self.sent > self.positions.len() as u64 {
             self.receipt();
         }
-        self.positions
     }
 
     fn receipt(&mut self) {
@@ -154,12 +215,49 @@ impl<'a> Sender<'a> {
                 let receipt = command.send_receipt.expect("a receipt has its fields");
                 assert_eq!(receipt.sequence_id, self.positions.len() as u64, "receipts come in order");
                 let position = receipt.message_id.expect("a receipt has a position");
-                self.positions.push((position.ledger_id, position.entry_id));
+                self.stored((position.ledger_id, position.entry_id));
                 self.pending.pop_front();
             }
-            Err(other) if other.close_producer.is_some() => self.go_on(),
-            Err(other) => panic!("a receipt was expected, found {other:?}"),
+            Err(missed) if missed.passes() => self.go_on(),
+            Err(missed) => panic!("a receipt was expected, found {missed}"),
         }
+    }
+}
+
+/// What came in place of an answer.
+enum Missed {
+    /// Another command.
+    Other(Box<BaseCommand>),
+    /// The connection is lost.
+    Lost(io::Error),
+}
+
+impl Missed {
+    /// Whether it is what a topic says that is being closed, or a broker that is being stopped.
+    fn passes(&self) -> bool {
+        match self {
+            Missed::Lost(_) => true,
+            Missed::Other(command) => {
+                let failed =
+                    command.send_error.as_ref().is_some_and(|it| it.error == ServerError::PersistenceError as i32);
+                command.close_producer.is_some() || failed
+            }
+        }
+    }
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missed::Other(command) => write!(f, "{command:?}"),
+            Missed::Lost(error) => write!(f, "the connection is lost: {error}"),
+        }
+    }
+}
+
+impl From<io::Error> for Missed {
+    fn from(error: io::Error) -> Self {
+        Missed::Lost(error)
     }
 }
 
@@ -173,16 +271,16 @@ impl Line {
         loop {
             match Line::try_open(broker, log) {
                 Ok(line) => return line,
-                Err(answer) => assert!(Instant::now() < end, "no producer on {log}: {answer:?}"),
+                Err(missed) => assert!(Instant::now() < end, "no producer on {log}: {missed}"),
             }
             thread::sleep(AGAIN);
         }
     }
 
-    fn try_open(broker: &Broker, log: &str) -> Result<Self, Box<BaseCommand>> {
-        let socket = TcpStream::connect(("127.0.0.1", broker.port())).expect("the broker listens");
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.set_nodelay(true).unwrap();
+    fn try_open(broker: &Broker, log: &str) -> Result<Self, Missed> {
+        let socket = TcpStream::connect(("127.0.0.1", broker.port()))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_nodelay(true)?;
         let mut line = Line(socket);
         let token = broker.token();
         line.command(&BaseCommand {
@@ -195,49 +293,56 @@ impl Line {
                 ..Default::default()
             }),
             ..Default::default()
-        });
+        })?;
         line.reply(Type::Connected)?;
         // Without a look-up nobody owns the topic after a start of the broker.
         let lookup = CommandLookupTopic { topic: log.to_owned(), request_id: 1, ..Default::default() };
         let r#type = Type::Lookup as i32;
-        line.command(&BaseCommand { r#type, lookup_topic: Some(lookup), ..Default::default() });
+        line.command(&BaseCommand { r#type, lookup_topic: Some(lookup), ..Default::default() })?;
         line.reply(Type::LookupResponse)?;
-        let producer = CommandProducer { topic: log.to_owned(), producer_id: 1, request_id: 2, ..Default::default() };
+        let (topic, producer_name) = (log.to_owned(), Some(NAME.to_owned()));
+        let producer = CommandProducer { topic, producer_name, producer_id: 1, request_id: 2, ..Default::default() };
         let r#type = Type::Producer as i32;
-        line.command(&BaseCommand { r#type, producer: Some(producer), ..Default::default() });
+        line.command(&BaseCommand { r#type, producer: Some(producer), ..Default::default() })?;
         line.reply(Type::ProducerSuccess)?;
         Ok(line)
     }
 
-    fn command(&mut self, command: &BaseCommand) {
-        self.write(&frame(command, &[]));
+    /// Ends it, so that the broker forgets its producer.
+    fn close(&mut self) {
+        // One that is lost needs no end.
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 
-    fn write(&mut self, frame: &[u8]) {
-        self.0.write_all(frame).expect("the broker takes what is sent");
+    fn command(&mut self, command: &BaseCommand) -> io::Result<()> {
+        self.write(&frame(command, &[]))
     }
 
-    /// The next command of this kind; the error is another that came. Pings are answered.
-    fn reply(&mut self, expected: Type) -> Result<BaseCommand, Box<BaseCommand>> {
+    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.0.write_all(frame)
+    }
+
+    /// The next command of this kind. Pings are answered.
+    fn reply(&mut self, expected: Type) -> Result<BaseCommand, Missed> {
         loop {
-            let command = self.read();
+            let command = self.read()?;
             match Type::try_from(command.r#type) {
                 Ok(found) if found == expected => return Ok(command),
                 Ok(Type::Ping) => {
                     let pong = Some(Default::default());
-                    self.command(&BaseCommand { r#type: Type::Pong as i32, pong, ..Default::default() });
+                    self.command(&BaseCommand { r#type: Type::Pong as i32, pong, ..Default::default() })?;
                 }
-                _ => return Err(Box::new(command)),
+                _ => return Err(Missed::Other(Box::new(command))),
             }
         }
     }
 
-    fn read(&mut self) -> BaseCommand {
+    fn read(&mut self) -> io::Result<BaseCommand> {
         let mut length = [0; 4];
-        self.0.read_exact(&mut length).expect("the broker answers");
+        self.0.read_exact(&mut length)?;
         let mut frame = vec![0; u32::from_be_bytes(length) as usize];
-        self.0.read_exact(&mut frame).expect("the broker answers");
-        BaseCommand::decode(&frame[4..]).expect("the broker's commands decode")
+        self.0.read_exact(&mut frame)?;
+        Ok(BaseCommand::decode(&frame[4..]).expect("the broker's commands decode"))
     }
 }
 

@@ -4,6 +4,8 @@
 mod balance;
 mod feed;
 #[cfg(target_os = "linux")]
+mod load;
+#[cfg(target_os = "linux")]
 mod outage;
 mod rounds;
 mod stage;

@@ -1,5 +1,7 @@
 //! A pipeline over the three services: its topic, its database, its prefix.
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
 use super::balance::TABLES;
@@ -77,18 +79,23 @@ pub(super) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// A topic with a subscription, a database and a prefix of this name, for the events of an input.
     pub(super) fn set(services: Services<'a>, name: &str, input: &Input) -> Self {
-        let topic = Topic::make(services.broker, name, input.logs.len());
+        Stage::of(services, name, input.dataflow(), input.logs.len())
+    }
+
+    /// The same for a dataflow's folder and so many partitions.
+    pub(super) fn of(services: Services<'a>, name: &str, dataflow: &Path, partitions: usize) -> Self {
+        let topic = Topic::make(services.broker, name, partitions);
         topic.subscribe("sensors");
         let (base, place) = (Base::new(services.clickhouse, &name.replace('-', "_")), scratch());
-        let follower = |dataflow: &std::path::Path| {
+        let follower = |dataflow: &Path| {
             let mut pipeline = base.pipeline_of(dataflow, &topic.url(), services.clickhouse.address());
             pipeline.place_of_state = Some(format!("s3://{}/{name}", services.s3.bucket()));
             pipeline.state = objects(services.s3).join(name);
             pipeline.environment = told_of(services.s3);
-            Follower { pipeline }.with(&["--start", "earliest", "--subscription", "sensors"])
+            Follower::of(pipeline).with(&["--start", "earliest", "--subscription", "sensors"])
         };
-        let patient = copied_from(input.dataflow(), place.path(), PATIENT);
-        let (patient, hasty) = (follower(&patient), follower(input.dataflow()));
+        let patient = copied_from(dataflow, place.path(), PATIENT);
+        let (patient, hasty) = (follower(&patient), follower(dataflow));
         Stage { services, follower: patient, hasty, topic, base, _place: place }
     }
 
