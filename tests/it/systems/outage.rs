@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use minuet::limits::{
-    ENTRIES_PER_TURN, MINUTES_AHEAD_MAX, MINUTES_UNCOMMITTED_MAX, PULSAR_MEMORY_MIN, QUEUED_ENTRIES_MAX,
-    WORDS_IN_FLIGHT_MAX,
+    MINUTES_AHEAD_MAX, MINUTES_UNCOMMITTED_MAX, PULSAR_MEMORY_MIN, PULSAR_SMALL_BYTES_MAX, PULSAR_SPARE_BYTES_MAX,
+    QUEUED_ENTRIES_MAX, WORDS_IN_FLIGHT_MAX,
 };
 
 use super::feed::{self, Fed};
@@ -46,8 +46,9 @@ const COPIES: u64 = 5;
 /// The most that a run of one worker may have resident: what it holds of the broker, opened entries in queues and in hand, words in
 /// flight (a batch may have as much room again), minutes that are open or not committed.
 fn allowed(load: &Load, sources: u64) -> u64 {
-    let entries = PARTITIONS * (QUEUED_ENTRIES_MAX + 1) + ENTRIES_PER_TURN;
-    let opened = 2 * entries * ENTRY * (load.text + 64);
+    // In the queue of each partition, and taken out of it: some large ones or many small ones; and the room of those that were read.
+    let large = (QUEUED_ENTRIES_MAX + 1) * ENTRY * (load.text + 64);
+    let opened = 2 * PARTITIONS * 2 * large.max(PULSAR_SMALL_BYTES_MAX) + PULSAR_SPARE_BYTES_MAX;
     let minutes = MINUTES_AHEAD_MAX + 3 * (MINUTES_UNCOMMITTED_MAX + 1);
     let fixed = PULSAR_MEMORY_MIN + opened + 2 * 8 * WORDS_IN_FLIGHT_MAX;
     BASE_BYTES + fixed as u64 + minutes * sources * MINUTE_BYTES * COPIES
