@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  address     pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC
-//!  security    TLS, token, OAuth2
+//!  security    TLS, token, OAuth2; tls: a connector of the newest certificates
 //!  wire/       frames, commands, entries: bytes only, nothing waits
 //!  connection  one connection to one broker: CONNECT, request and answer, PING
 //!  probe       tries all that a run will need, for `minuet check --connect`
@@ -39,6 +39,7 @@ pub mod security;
 mod socket;
 pub mod source;
 mod status;
+mod tls;
 mod window;
 pub mod wire;
 
