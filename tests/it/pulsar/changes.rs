@@ -50,6 +50,8 @@ fn trimmed_data_is_refused_and_a_gap_is_gone_over_on_request() {
     let after =
         || -> Vec<String> { follower.pipeline.rows().into_iter().filter(|row| row.contains("2026-01-02")).collect() };
     cluster.process(0).until("the rows after the gap", || after() == expected);
+    // Rows are there before their commit is.
+    cluster.process(0).until("their commit", || follower.has_committed(before + 4_000));
     assert_eq!(follower.stop(cluster), before + 4_000);
 }
 
