@@ -47,7 +47,8 @@ pub enum Writer {
     Unreadable(Arc<str>),
 }
 
-/// The unit of reading: always read whole.
+/// The unit of reading: always read whole. One without events only moves the cut: so a source says where a partition begins, before its
+/// first event comes.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Where this entry is.
@@ -112,7 +113,7 @@ pub struct Partition {
 pub struct Start {
     /// Its number: its index in [`Source::partitions`].
     pub partition: u32,
-    /// Its next unread entry; `None` where none was read yet.
+    /// Its next unread entry; `None` where none was read yet, and the source has not said where it begins.
     pub from: Option<Position>,
     /// Whether the pipeline has committed before. Then a partition of which nothing was read begins at its first entry, however a
     /// first run would have begun.

@@ -99,7 +99,7 @@ pub struct PartitionCut {
     pub name: String,
     /// What tells that it is still the same (a file's length and checksum); empty where the source has nothing to say.
     pub identity: String,
-    /// Its next unread entry; `None` before the first was read.
+    /// Its next unread entry; `None` before the first was read or the source has said where it begins.
     pub position: Option<Position>,
     /// The largest event time read (too far ahead ones aside); its watermark is this minus `out_of_order`.
     pub max_time: Option<Millis>,

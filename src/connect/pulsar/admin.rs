@@ -1,5 +1,6 @@
 //! Pulsar's administration over HTTP: what the binary protocol cannot ask for. A run does without it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -31,13 +32,29 @@ pub struct Retention {
     pub retention_size_in_mb: i64,
 }
 
+/// What a namespace does when a subscription has too much in front of it; a limit of 0 or less is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BacklogQuota {
+    /// Bytes.
+    pub limit_size: i64,
+    /// Seconds.
+    pub limit_time: i64,
+    /// `consumer_backlog_eviction` takes entries from the subscription, the others stop producers.
+    pub policy: String,
+}
+
 /// What a namespace does with old entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
     /// How long acknowledged ones are kept; none where the broker's own setting counts.
     pub retention: Option<Retention>,
     /// Seconds after which entries expire although nobody has read them; none where they do not, as far as the namespace says.
     pub message_ttl: Option<u64>,
+    /// Minutes after which a subscription without a consumer is deleted; none where it is not, as far as the namespace says.
+    pub subscription_expiration: Option<u64>,
+    /// Its quotas, those by size and by age.
+    pub backlog_quotas: Vec<BacklogQuota>,
 }
 
 /// A subscription of a partition.
@@ -51,7 +68,7 @@ pub struct SubscriptionStats {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct TopicStats {
-    subscriptions: std::collections::BTreeMap<String, SubscriptionStats>,
+    subscriptions: BTreeMap<String, SubscriptionStats>,
 }
 
 impl Admin {
@@ -108,10 +125,13 @@ impl Admin {
 
     /// What the topic's namespace does with old entries.
     pub async fn policies(&self, topic: &Topic) -> Result<Policies> {
-        let namespace = format!("namespaces/{}/{}", topic.tenant, topic.namespace);
+        let of = |name: &str| format!("namespaces/{}/{}/{name}", topic.tenant, topic.namespace);
+        let quotas: Option<BTreeMap<String, BacklogQuota>> = self.get(&of("backlogQuotaMap")).await?;
         Ok(Policies {
-            retention: self.get(&format!("{namespace}/retention")).await?,
-            message_ttl: self.get(&format!("{namespace}/messageTTL")).await?.filter(|seconds| *seconds > 0),
+            retention: self.get(&of("retention")).await?,
+            message_ttl: self.get(&of("messageTTL")).await?.filter(|seconds| *seconds > 0),
+            subscription_expiration: self.get(&of("subscriptionExpirationTime")).await?.filter(|minutes| *minutes > 0),
+            backlog_quotas: quotas.unwrap_or_default().into_values().collect(),
         })
     }
 

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pulsar::message::proto::base_command::Type;
 use pulsar::message::proto::command_lookup_topic_response::LookupType;
 use pulsar::message::proto::{self, BaseCommand, CommandLookupTopicResponse};
-use tokio_rustls::TlsConnector;
 
 use super::address::{Address, broker};
 use super::connection::{Connection, Target};
 use super::failed::{Cause, Failed};
 use super::security::{Credentials, Security};
+use super::tls::Tls;
 use super::wire::command;
 use crate::error::Result;
 use crate::limits::PULSAR_REDIRECTS_MAX;
@@ -23,7 +23,7 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     address: Address,
     credentials: Credentials,
-    tls: Option<TlsConnector>,
+    tls: Option<Arc<Tls>>,
     /// The configured broker that answered last.
     answered: AtomicUsize,
 }
@@ -39,8 +39,8 @@ struct Owner {
 impl Client {
     /// Reads what TLS needs; nothing is connected yet.
     pub fn new(address: Address, security: Security) -> Result<Client> {
-        let tls = if address.tls { Some(security.connector()?) } else { None };
         let credentials = Credentials::new(&security)?;
+        let tls = if address.tls { Some(Tls::new(security)?) } else { None };
         Ok(Client(Arc::new(Inner { address, credentials, tls, answered: AtomicUsize::new(0) })))
     }
 
@@ -112,6 +112,10 @@ impl Client {
 
     async fn dial(&self, broker: &str, behind: Option<&str>) -> std::result::Result<Connection, Failed> {
         let Inner { credentials, tls, .. } = &*self.0;
+        let tls = match tls {
+            Some(tls) => Some(tls.connector().await?),
+            None => None,
+        };
         Connection::open(Target { broker, behind, tls: tls.as_ref(), credentials }).await
     }
 

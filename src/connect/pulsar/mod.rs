@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  address     pulsar://HOST:PORT/TENANT/NAMESPACE/TOPIC
-//!  security    TLS, token, OAuth2
+//!  security    TLS, token, OAuth2; tls: a connector of the newest certificates
 //!  wire/       frames, commands, entries: bytes only, nothing waits
 //!  connection  one connection to one broker: CONNECT, request and answer, PING
 //!  probe       tries all that a run will need, for `minuet check --connect`
@@ -41,6 +41,7 @@ mod socket;
 pub mod source;
 mod spare;
 mod status;
+mod tls;
 mod window;
 pub mod wire;
 

@@ -7,7 +7,7 @@ use pulsar::message::proto::command_subscribe::{InitialPosition, SubType};
 use pulsar::message::proto::schema::Type as SchemaType;
 use pulsar::message::proto::{self, BaseCommand};
 
-use super::admin::{Admin, Retention};
+use super::admin::{Admin, Policies, Retention};
 use super::client::Client;
 use super::connection::Connection;
 use super::failed::{Cause, Failed};
@@ -17,6 +17,9 @@ use crate::connect::random_number;
 use crate::error::{Error, Result};
 use crate::limits::PULSAR_PROBED_PARTITIONS_MAX;
 use crate::time::Millis;
+
+/// The policy of a backlog quota that takes entries from a subscription.
+const EVICTION: &str = "consumer_backlog_eviction";
 
 /// What is to be tried.
 pub struct Probe<'a> {
@@ -160,26 +163,59 @@ impl Probe<'_> {
             Ok(policies) => policies,
             Err(error) => return unanswered(&error),
         };
-        let age = self.snapshot_age;
-        if let Some(seconds) = policies.message_ttl {
-            return doubtful(
-                format!("entries expire {seconds} s after they were sent, read or not"),
-                "remove the namespace's message TTL: a run that is down for longer loses events",
-            );
+        judge(&policies, self.snapshot_age)
+    }
+}
+
+/// What a namespace's policies mean for a run that goes on from a snapshot of this age.
+fn judge(policies: &Policies, age: Option<Millis>) -> Found {
+    let age = age.map(|age| u64::try_from(age / 1_000).unwrap_or(0));
+    let mut found = Vec::new();
+    if let Some(seconds) = policies.message_ttl {
+        let what = format!("entries expire {seconds} s after they were sent, read or not");
+        found.push(against(what, seconds, age));
+    }
+    if let Some(minutes) = policies.subscription_expiration {
+        let what = format!("a subscription without a consumer is deleted after {minutes} minutes");
+        found.push(against(what, minutes.saturating_mul(60), age));
+    }
+    for quota in policies.backlog_quotas.iter().filter(|quota| quota.policy == EVICTION) {
+        if let Ok(seconds @ 1..) = u64::try_from(quota.limit_time) {
+            found.push(against(format!("the backlog quota takes away entries older than {seconds} s"), seconds, age));
         }
-        let minutes = policies.retention.map(|Retention { retention_time_in_minutes: minutes, .. }| minutes);
-        let kept = match minutes {
-            Some(-1) => "entries are kept for ever".to_owned(),
-            None | Some(0) => "entries are kept until the subscription has acknowledged them".to_owned(),
-            Some(minutes) => format!("acknowledged entries are kept for {minutes} minutes"),
-        };
-        match age {
-            Some(age) => good(format!(
-                "{kept}; the newest snapshot is {} s old, and only what it covers was acknowledged",
-                age / 1_000
-            )),
-            None => good(kept),
+        if quota.limit_size > 0 {
+            found.push(format!("the backlog quota takes away the oldest entries beyond {} bytes", quota.limit_size));
         }
+    }
+    if !found.is_empty() {
+        return doubtful(
+            found.join("; "),
+            "let nothing expire (message TTL, subscription expiration, a backlog quota that evicts), or not before the longest time that \
+             no run reads: what goes is lost, and the next run ends for it",
+        );
+    }
+    let minutes = policies.retention.map(|Retention { retention_time_in_minutes: minutes, .. }| minutes);
+    let kept = match minutes {
+        Some(-1) => "entries are kept for ever".to_owned(),
+        None | Some(0) => "entries are kept until the subscription has acknowledged them".to_owned(),
+        Some(minutes) => format!("acknowledged entries are kept for {minutes} minutes"),
+    };
+    match age {
+        Some(age) => good(format!(
+            "{kept}; the newest snapshot is {age} s old, and only what it covers was acknowledged: nothing goes"
+        )),
+        None => good(kept),
+    }
+}
+
+/// What happens to entries after so many seconds, measured against the age of the snapshot.
+fn against(what: String, seconds: u64, age: Option<u64>) -> String {
+    match age {
+        None => what,
+        Some(age) if age < seconds => {
+            format!("{what} (the newest snapshot is {age} s old: {} s are left)", seconds - age)
+        }
+        Some(age) => format!("{what} (the newest snapshot is {age} s old: what it does not cover may be gone)"),
     }
 }
 
@@ -225,3 +261,6 @@ fn refused(failed: &Failed) -> Found {
     };
     bad(failed.to_string(), advice)
 }
+
+#[cfg(test)]
+mod tests;

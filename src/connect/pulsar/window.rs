@@ -133,50 +133,99 @@ mod tests {
 
     use super::*;
 
-    /// The broker's side: entries of these lengths, its permits, and what is on the way.
+    /// An entry: messages and bytes.
+    type Item = (usize, usize);
+
+    /// The broker's side: its permits, and what is on the way.
     struct Broker {
         permits: i64,
-        on_the_way: VecDeque<usize>,
+        on_the_way: VecDeque<Item>,
     }
 
     impl Broker {
-        fn dispatch(&mut self, lengths: &mut dyn Iterator<Item = usize>) {
+        fn dispatch(&mut self, entries: &mut dyn Iterator<Item = Item>) {
             while self.permits > 0 {
                 let count = self.permits.min(PULSAR_DISPATCH_ENTRIES);
-                let read: Vec<usize> = lengths.take(usize::try_from(count).unwrap()).collect();
+                let read: Vec<Item> = entries.take(usize::try_from(count).unwrap()).collect();
                 if read.is_empty() {
                     return;
                 }
-                self.permits -= i64::try_from(read.iter().sum::<usize>()).unwrap();
+                self.permits -= i64::try_from(read.iter().map(|(messages, _)| messages).sum::<usize>()).unwrap();
                 self.on_the_way.extend(read);
             }
         }
     }
 
+    /// Reads a topic of these entries as a partition's task does; says what was on the way at most after each dispatch.
+    fn read(
+        entries: &[Item],
+        room: usize,
+        taken: &[usize],
+        mut on_the_way: impl FnMut(&Window, &VecDeque<Item>),
+    ) -> Result<(), TestCaseError> {
+        let mut window = Window::new();
+        let mut broker = Broker { permits: 0, on_the_way: VecDeque::new() };
+        let (mut left, mut entry) = (entries.iter().copied(), 0);
+        for turn in 0.. {
+            if left.len() == 0 && broker.on_the_way.is_empty() {
+                break;
+            }
+            prop_assert!(turn < 20_000, "it stands still");
+            if let Some(ask) = window.ask(room) {
+                window.asked(ask);
+                broker.permits += i64::from(ask.permits);
+            }
+            broker.dispatch(&mut left);
+            on_the_way(&window, &broker.on_the_way);
+            for _ in 0..taken[turn % taken.len()] {
+                if let Some((messages, bytes)) = broker.on_the_way.pop_front() {
+                    entry += 1;
+                    window.came(Position(1, entry), bytes, messages);
+                }
+            }
+        }
+        prop_assert_eq!(window.permits(), broker.permits, "both count the same");
+        Ok(())
+    }
+
+    /// Stretches of entries alike.
+    fn stretches() -> impl Strategy<Value = Vec<(Item, usize)>> {
+        let item = (prop_oneof![Just(1), 1..20_usize, 1..2_000_usize], prop_oneof![1..500_usize, 1..100_000_usize]);
+        prop::collection::vec((item, 1..400_usize), 1..8)
+    }
+
     proptest! {
         /// With entries alike, never more are on the way than was said, all come, and it never stands still.
         #[test]
-        fn what_comes_was_reserved(length in 1..2_000_usize, size in 1..100_000_usize, room in 1..(20_usize << 20), taken in prop::collection::vec(1..50_usize, 1..30)) {
-            let mut window = Window::new();
-            let mut broker = Broker { permits: 0, on_the_way: VecDeque::new() };
-            let (mut left, mut entry) = (3_000_usize, 0);
-            for turn in 0.. {
-                if left == 0 && broker.on_the_way.is_empty() { break; }
-                prop_assert!(turn < 20_000, "it stands still");
-                if let Some(ask) = window.ask(room) {
-                    window.asked(ask);
-                    broker.permits += i64::from(ask.permits);
-                }
-                let mut lengths = std::iter::from_fn(|| { left = left.checked_sub(1)?; Some(length) });
-                broker.dispatch(&mut lengths);
-                prop_assert!(broker.on_the_way.len() as u64 <= window.to_come());
-                for _ in 0..taken[turn % taken.len()] {
-                    if let Some(messages) = broker.on_the_way.pop_front() {
-                        entry += 1;
-                        window.came(Position(1, entry), size, messages);
-                    }
-                }
-            }
+        fn what_comes_was_reserved(
+            item in (1..2_000_usize, 1..100_000_usize),
+            room in 1..(20_usize << 20),
+            taken in prop::collection::vec(1..50_usize, 1..30),
+        ) {
+            let mut exceeded = false;
+            read(&vec![item; 3_000], room, &taken, |window, on_the_way| {
+                exceeded |= on_the_way.len() as u64 > window.to_come();
+            })?;
+            prop_assert!(!exceeded);
+        }
+
+        /// Where lengths and sizes change, all come and it never stands still. More than was reserved may be on the way then, at most the
+        /// permits that the smallest and longest entries justified, one entry each, and a dispatch.
+        #[test]
+        fn what_comes_as_entries_change_is_bounded(
+            stretches in stretches(),
+            room in 1..(20_usize << 20),
+            taken in prop::collection::vec(1..50_usize, 1..30),
+        ) {
+            let entries: Vec<Item> = stretches.iter().flat_map(|(item, times)| vec![*item; *times]).collect();
+            let mut most = 0;
+            read(&entries, room, &taken, |_, on_the_way| most = most.max(on_the_way.len()))?;
+            let smallest = entries.iter().map(|(_, bytes)| *bytes).min().unwrap();
+            let longest = entries.iter().map(|(messages, _)| *messages).max().unwrap();
+            let [dispatch, permits] = [PULSAR_DISPATCH_ENTRIES, PULSAR_PERMITS_MAX].map(|n| usize::try_from(n).unwrap());
+            let justified = (room / smallest).max((room / smallest).saturating_sub(dispatch) * longest);
+            let bound = justified.clamp(1, permits) + dispatch;
+            prop_assert!(most <= bound, "{} entries are on the way, {} at most can have been asked for", most, bound);
         }
     }
 

@@ -50,7 +50,30 @@ fn trimmed_data_is_refused_and_a_gap_is_gone_over_on_request() {
     let after =
         || -> Vec<String> { follower.pipeline.rows().into_iter().filter(|row| row.contains("2026-01-02")).collect() };
     cluster.process(0).until("the rows after the gap", || after() == expected);
+    // Rows are there before their commit is.
+    cluster.process(0).until("their commit", || follower.has_committed(before + 4_000));
     assert_eq!(follower.stop(cluster), before + 4_000);
+}
+
+/// The first commit of a topic without a message says where each partition begins, so what somebody skips later is read all the same.
+#[test]
+fn what_is_skipped_while_nothing_was_read_yet_is_not_lost() {
+    let topic = Topic::make(Broker::shared(), "unread", 2);
+    let place = scratch();
+    let follower = Follower::new(&copied("sensors", place.path(), "1s"), &topic, place.path());
+    let mut cluster = follower.start(Shape::new(2, 1));
+    follower.commits(&mut cluster);
+    assert_eq!(follower.stop(cluster), 0);
+    let newest = follower.pipeline.newest().expect("it has committed");
+    let cuts = newest["cut"].as_array().expect("a manifest has a cut");
+    assert!(cuts.len() == 2 && cuts.iter().all(|cut| cut["position"].is_array()), "{newest}");
+    let input = Input::generate("sensors", &[("seed", "37"), ("events", "2000"), ("rate", "20"), ("partitions", "2")]);
+    input.send(&topic, ENTRY, &[Manner::default()]);
+    (0..2).for_each(|partition| topic.skip_all(partition, "sensors"));
+    let mut cluster = follower.start(Shape::new(1, 2));
+    let read = || follower.counts().get("read") == Some(&2_000);
+    cluster.process(0).until("all that was skipped", read);
+    follower.stop(cluster);
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Follower {
     }
 
     /// What the newest manifest counts.
-    fn counts(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         let newest = self.pipeline.newest().unwrap_or_default();
         let mut counts = BTreeMap::new();
         let partitions = newest["cut"].as_array().into_iter().flatten().map(|cut| &cut["counters"]);

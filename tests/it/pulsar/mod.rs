@@ -11,6 +11,7 @@ mod frozen;
 mod generated;
 pub(crate) mod input;
 mod issuer;
+mod probe;
 mod reading;
 mod rounds;
 mod secure;

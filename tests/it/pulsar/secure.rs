@@ -174,6 +174,46 @@ fn a_token_is_renewed_when_the_broker_asks_and_when_it_is_connected_again() {
 }
 
 #[test]
+fn certificates_that_are_renewed_count_from_the_next_connect_on() {
+    let early = input("66", "1", "2026-01-01T00:00:00Z");
+    let later = input("67", "1", "2026-01-01T00:10:00Z");
+    let topic = Topic::make(secure(), "certificates", 1);
+    topic.subscribe("sensors");
+    early.send(&topic, ENTRY, &[Manner::default()]);
+    let place = scratch();
+    let at = |name: &str| place.path().join(name);
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(at("new"), bytes).unwrap();
+        fs::rename(at("new"), at(name)).unwrap();
+    };
+    let good = |name: &str| fs::read(secure().secret(name)).unwrap();
+    let files = ["ca.pem", "client.pem", "client.key"];
+    files.iter().for_each(|name| write(name, &good(name)));
+    let [roots, certificate, key] = files.map(|name| at(name).display().to_string());
+    let token = secure().secret("admin.jwt").display().to_string();
+    let mut follower = Follower::new(early.dataflow(), &topic, place.path())
+        .with(&["--pulsar-tls-roots", &roots, "--pulsar-token-file", &token])
+        .with(&["--pulsar-tls-cert", &certificate, "--pulsar-tls-key", &key]);
+    follower.pipeline.source = topic.tls_url();
+    let mut cluster = follower.start(Shape::new(1, 1));
+    cluster.process(0).until("the early messages", || follower.has_committed(6_000));
+    // Roots that the broker's certificate does not go back to, and a certificate that is none.
+    for (name, bytes, words) in [
+        ("ca.pem", good("client.pem"), "invalid peer certificate"),
+        ("client.pem", b"half a certificate".to_vec(), "client.pem: found none"),
+        ("client.key", good("server.key"), "using the client certificate"),
+    ] {
+        write(name, &bytes);
+        topic.unload();
+        cluster.process(0).until_said(&["connecting again", words]);
+        write(name, &good(name));
+    }
+    later.send(&topic, ENTRY, &[Manner::default()]);
+    cluster.process(0).until("the later messages", || follower.has_committed(12_000));
+    assert_eq!(follower.stop(cluster), 12_000);
+}
+
+#[test]
 fn oauth2_gives_the_token() {
     let input = input("64", "2", "2026-01-01T00:00:00Z");
     let topic = Topic::make(secure(), "oauth2", 2);
