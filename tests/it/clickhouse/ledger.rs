@@ -221,3 +221,19 @@ fn what_the_tables_have_let_go_for_its_age_is_not_missed() {
     let told = base.ledger(&[]).demand(0).stdout;
     assert!(told.contains("commits before"), "{told}");
 }
+
+#[test]
+fn a_run_whose_number_another_has_is_refused() {
+    let (server, place) = (ClickHouse::shared(), scratch());
+    let calm = calm(place.path());
+    let base = Base::new(server, "twins");
+    let mut pipeline = base.pipeline(&calm, server.address());
+    pipeline.flags.extend(["--keep", "1000"].map(str::to_owned));
+    pipeline.run(2).demand(0);
+    base.query(
+        "INSERT INTO {}.rows_runs SELECT * REPLACE (attempt + 1 AS attempt, 'ghost' AS owner) FROM {}.rows_runs",
+    );
+    let words = ["another run 2 of pipeline 'sensors'", "owner ghost", "the state was copied", "--fresh"];
+    pipeline.run_with(3, &["--from", "2"]).demand(78).demand_words(&words);
+    base.demand(&calm, "refused");
+}
