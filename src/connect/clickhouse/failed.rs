@@ -90,6 +90,11 @@ impl Failed {
         Failed { hope: Hope::Doubtful, ambiguous: false, code: None, words }
     }
 
+    /// The same, of something that changes nothing.
+    pub(super) fn of_question(self) -> Self {
+        Failed { ambiguous: false, ..self }
+    }
+
     /// An answer that is an error.
     fn answered(text: &str) -> Self {
         let code = code(text);

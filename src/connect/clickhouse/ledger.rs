@@ -41,8 +41,8 @@ impl TablesLedger {
     /// Looks what columns the rows have; changes nothing.
     pub fn open(address: &Address, user: &User) -> Result<Self> {
         let tasks = Tasks::start("clickhouse", CLICKHOUSE_THREADS)?;
-        let servers: Vec<Arc<Server>> =
-            (0..address.shards.len()).map(|shard| Arc::new(Server::new(&address.url(shard), user))).collect();
+        let servers = (0..address.shards.len()).map(|shard| Ok(Arc::new(Server::new(&address.url(shard), user)?)));
+        let servers = servers.collect::<Result<Vec<Arc<Server>>>>()?;
         let Address { database, table, .. } = address.clone();
         let (asked, named) = (servers.clone(), address.to_string());
         let find = async move {

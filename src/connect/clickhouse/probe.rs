@@ -30,7 +30,7 @@ const SEE_NETWORK: &str = "see that the server runs, and that name, port (of HTT
 pub fn probe(config: &Config, layout: &Layout, now: Millis) -> Result<Vec<Step>> {
     let tables = Tables::new(Some(&config.address.database), &config.address.table, layout);
     let servers = (0..config.address.shards.len()).map(|shard| Server::new(&config.address.url(shard), &config.user));
-    let servers: Vec<Server> = servers.collect();
+    let servers = servers.collect::<Result<Vec<Server>>>()?;
     let creates = config.create_tables;
     let limit =
         Duration::from_millis(CLICKHOUSE_PROBE_MS).saturating_mul(6 * u32::try_from(servers.len()).unwrap_or(1));
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn without_the_right_to_make_a_table_it_is_in_doubt_and_the_grant_is_named() {
-        let server = Server::new("http://a/", &User { name: "u".to_owned(), password: Secret::new("") });
+        let server = Server::new("http://a/", &User { name: "u".to_owned(), password: Secret::new("") }).unwrap();
         let of_rows = ["window_start", "source"].map(|name| (name.to_owned(), "String".to_owned()));
         let tables = Tables::of(Some("d"), "t", of_rows.to_vec());
         let probe = Probe { server: &server, tables: &tables, creates: false, now: 0 };

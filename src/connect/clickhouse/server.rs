@@ -9,13 +9,15 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::block::Block;
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Pass};
 use super::failed::{Failed, Hope};
 use super::tables::quoted;
+use super::transport;
 use crate::connect::Secret;
 use crate::error::{Error, Result};
 use crate::limits::{
-    CLICKHOUSE_ANSWER_BYTES_MAX, CLICKHOUSE_ASK_MS, CLICKHOUSE_INSERT_MS, CLICKHOUSE_LASTING_MS, CLICKHOUSE_MUTATION_MS,
+    CLICKHOUSE_ANSWER_BYTES_MAX, CLICKHOUSE_ANSWERS_MS, CLICKHOUSE_ASK_MS, CLICKHOUSE_CONNECT_MS, CLICKHOUSE_INSERT_MS,
+    CLICKHOUSE_LASTING_MS, CLICKHOUSE_MUTATION_MS,
 };
 
 /// Who we are for ClickHouse.
@@ -61,14 +63,14 @@ pub(super) struct Insert<'a> {
 
 impl Server {
     /// A server at this URL; no connection is made yet.
-    pub(super) fn new(url: &str, user: &User) -> Self {
-        let client = Client::default()
+    pub(super) fn new(url: &str, user: &User) -> Result<Self> {
+        let client = transport::client(url, Duration::from_millis(CLICKHOUSE_CONNECT_MS))?
             .with_url(url)
             .with_user(&user.name)
             .with_password(user.password.reveal())
             .with_compression(Compression::Lz4)
             .with_product_info("minuet", env!("CARGO_PKG_VERSION"));
-        Server { name: url.to_owned(), client, breaker: Breaker::new(url) }
+        Ok(Server { name: url.to_owned(), client, breaker: Breaker::new(url) })
     }
 
     /// Its URL.
@@ -110,7 +112,11 @@ impl Server {
         let mut doubt = Doubt::default();
         loop {
             let pass = self.breaker.enter().await;
-            let failed = match once().await {
+            let tried = match self.answers(&pass).await {
+                Ok(()) => once().await,
+                Err(failed) => Err(failed),
+            };
+            let failed = match tried {
                 Ok(done) => {
                     pass.worked();
                     return Ok((done, ambiguous));
@@ -124,6 +130,15 @@ impl Server {
             }
             pass.failed(doing, &failed).await;
         }
+    }
+
+    /// Asks a server that fails for something small first: an insert that is not answered would hold up all others for minutes.
+    async fn answers(&self, pass: &Pass<'_>) -> std::result::Result<(), Failed> {
+        if !pass.is_alone() {
+            return Ok(());
+        }
+        let answered = in_time(CLICKHOUSE_ANSWERS_MS, self.client.query_raw("SELECT 1").execute()).await;
+        answered.map_err(Failed::of_question)
     }
 
     /// The same without patience: one try.
@@ -234,7 +249,74 @@ pub(super) fn unexpected(line: &[Value]) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    fn at(url: &str) -> Server {
+        let user = User { name: "u".to_owned(), password: Secret::new("") };
+        Server::new(url, &user).expect("no certificates are needed")
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_server_that_fails_is_asked_something_small_before_an_insert() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = at(&format!("http://{}/", listener.local_addr().unwrap()));
+        // Closes the first three connections, then answers.
+        let served = std::thread::spawn(move || {
+            let mut asked = Vec::new();
+            for number in 0..4 {
+                let (mut socket, _) = listener.accept().unwrap();
+                let (mut heard, mut some) = (Vec::new(), [0; 1_024]);
+                // The statement may come in a packet of its own.
+                while !String::from_utf8_lossy(&heard).contains("SELECT 1") {
+                    match socket.read(&mut some).unwrap() {
+                        0 => break,
+                        length => heard.extend_from_slice(&some[..length]),
+                    }
+                }
+                asked.push(String::from_utf8_lossy(&heard).contains("SELECT 1"));
+                if number == 3 {
+                    socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1\n").unwrap();
+                }
+            }
+            asked
+        });
+        let tries = AtomicUsize::new(0);
+        let once = || async {
+            match tries.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(Failed::late(1)),
+                _ => Ok(()),
+            }
+        };
+        let ((), ambiguous) = runtime().block_on(server.patiently("inserting", once)).unwrap();
+        assert!(ambiguous, "the first try may have happened");
+        assert_eq!(tries.load(Ordering::Relaxed), 2, "no insert was tried while small questions failed");
+        assert_eq!(served.join().unwrap(), [true; 4]);
+        assert_eq!((server.retries(), server.trouble()), (4, None));
+    }
+
+    #[test]
+    fn a_connection_that_nobody_takes_is_given_up_soon() {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        // Its queue is full: the next one hears nothing.
+        let _waiting = std::net::TcpStream::connect(address).unwrap();
+        let server = at(&format!("http://{address}/"));
+        let since = Instant::now();
+        let failed = runtime().block_on(server.act_once("SELECT 1")).expect_err("nobody takes it");
+        let took = since.elapsed();
+        assert!(took < Duration::from_millis(3 * CLICKHOUSE_CONNECT_MS), "{took:?}: {failed}");
+        assert_eq!(failed.hope, Hope::Passes);
+    }
 
     #[test]
     fn doubt_lasts_only_without_another_kind_of_failure_in_between() {

@@ -68,7 +68,8 @@ impl ClickHouseSink {
     /// A sink for rows of this layout; nothing is asked of a server yet.
     pub fn new(config: Config, layout: &Layout) -> Result<Self> {
         let Config { address, user, create_tables, over } = config;
-        let servers = (0..address.shards.len()).map(|shard| Server::new(&address.url(shard), &user)).collect();
+        let servers = (0..address.shards.len()).map(|shard| Server::new(&address.url(shard), &user));
+        let servers = servers.collect::<Result<Vec<Server>>>()?;
         let tables = Tables::new(Some(&address.database), &address.table, layout);
         let place = Arc::new(Place::new(servers, tables, layout.columns().to_vec()));
         Ok(ClickHouseSink {

@@ -80,7 +80,7 @@ const AT_HOME: [(&str, &[&str]); 20] = [
     ("rustix", &["src/cli/", "src/observe/"]),
     ("tokio", &["src/connect/", "src/observe/http/"]),
     ("tokio_rustls", &["src/connect/pulsar/"]),
-    ("rustls", &["src/connect/pulsar/"]),
+    ("rustls", &["src/connect/pulsar/", "src/connect/clickhouse/"]),
     ("reqwest", &["src/connect/pulsar/"]),
     ("pulsar", &["src/connect/pulsar/"]),
     ("clickhouse", &["src/connect/clickhouse/"]),
@@ -91,7 +91,8 @@ const AT_HOME: [(&str, &[&str]); 20] = [
     ("aws_sdk_s3", &["src/connect/s3/"]),
     ("aws_smithy_http_client", &["src/connect/s3/"]),
     ("hyper", &["src/observe/http/"]),
-    ("hyper_util", &["src/observe/http/"]),
+    ("hyper_util", &["src/observe/http/", "src/connect/clickhouse/"]),
+    ("hyper_rustls", &["src/connect/clickhouse/"]),
     ("http_body_util", &["src/observe/http/"]),
 ];
 
