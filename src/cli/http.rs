@@ -9,7 +9,7 @@ use super::wall_clock;
 use crate::cluster::Hosts;
 use crate::connect::StoreMet;
 use crate::connect::clickhouse::ClickHouseSink;
-use crate::connect::pulsar::PulsarSource;
+use crate::connect::pulsar::{PartitionStatus, PulsarSource};
 use crate::error::{Error, Result};
 use crate::limits::HTTP_PORT;
 use crate::observe::http::Server;
@@ -130,16 +130,6 @@ pub(super) struct Met {
 impl Met {
     /// With what a topic knows of its connections.
     pub fn edges(&self, topic: Option<&PulsarSource>) -> Edges {
-        let connection = |now: crate::connect::pulsar::PartitionStatus| {
-            let connection = Connection {
-                connected: now.connected,
-                reconnects: now.reconnects.iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
-                messages: now.messages,
-                bytes: now.bytes,
-                bytes_held: now.bytes_held,
-            };
-            (now.partition, connection)
-        };
         let sink = self.sink.as_ref().map_or_else(SinkNow::default, |sink| {
             let met = sink.encounters();
             SinkNow {
@@ -158,9 +148,63 @@ impl Met {
     }
 }
 
+/// A partition's connection, by the number of the partition.
+fn connection(now: PartitionStatus) -> (u32, Connection) {
+    let connection = Connection {
+        connected: now.connected,
+        reconnects: now.reconnects.into_iter().map(|(cause, count)| (cause.to_owned(), count)).collect(),
+        messages: now.messages,
+        bytes: now.bytes,
+        entries: now.entries,
+        repeats: now.repeats,
+        bytes_held: now.bytes_held,
+        permits: now.permits,
+        next: now.next,
+        last: now.last,
+        acknowledged: now.acknowledged,
+    };
+    (now.partition, connection)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Position;
+
+    #[test]
+    fn all_that_a_topic_knows_of_a_partition_is_shown() {
+        let status = PartitionStatus {
+            partition: 3,
+            name: "t-partition-3".to_owned(),
+            connected: true,
+            reconnects: [("silent", 2)].into(),
+            messages: 50,
+            entries: 5,
+            bytes: 400,
+            repeats: 1,
+            gaps: 7,
+            permits: -4,
+            bytes_held: 30,
+            next: Some(Position(9, 5)),
+            last: Some(Position(9, 8)),
+            acknowledged: Some(Position(9, 2)),
+        };
+        // Name and gaps are those of the cut.
+        let expected = Connection {
+            connected: true,
+            reconnects: [("silent".to_owned(), 2)].into(),
+            messages: 50,
+            bytes: 400,
+            entries: 5,
+            repeats: 1,
+            bytes_held: 30,
+            permits: -4,
+            next: Some(Position(9, 5)),
+            last: Some(Position(9, 8)),
+            acknowledged: Some(Position(9, 2)),
+        };
+        assert_eq!(connection(status), (3, expected));
+    }
 
     #[test]
     fn a_place_is_an_address_or_off() {

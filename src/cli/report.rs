@@ -32,9 +32,10 @@ impl Report {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_millis(TOPIC_REPORT_MS)) {
                 let seconds = at.elapsed().as_secs_f64();
                 at = Instant::now();
+                let watermarks = watermarks(&progress, out_of_order);
                 for now in topic.status() {
                     let then = before.insert(now.partition, (now.messages, now.bytes)).unwrap_or_default();
-                    line(&now, then, seconds, watermark(&progress, now.partition, out_of_order), clock());
+                    line(&now, then, seconds, watermarks.get(&now.partition).copied(), clock());
                 }
             }
         };
@@ -54,11 +55,13 @@ impl Drop for Report {
     }
 }
 
-/// The watermark of a partition at the newest commit; none before its first event.
-fn watermark(progress: &Progress, partition: u32, out_of_order: Millis) -> Option<Millis> {
-    let newest = progress.newest();
-    let cut = newest.cut.iter().find(|cut| cut.partition == partition)?;
-    Some(cut.max_time? - out_of_order)
+/// The watermark of each partition that has had an event, as its slot has told last: commits may stand still while it is read. One
+/// whose slot has not told yet is as of the newest commit.
+fn watermarks(progress: &Progress, out_of_order: Millis) -> BTreeMap<u32, Millis> {
+    let (newest, slots) = (progress.newest(), progress.told().slots());
+    let told = slots.iter().flat_map(|slot| &slot.partitions).map(|partition| &partition.cut);
+    let times = newest.cut.iter().chain(told).filter_map(|cut| Some((cut.partition, cut.max_time? - out_of_order)));
+    times.collect()
 }
 
 fn line(now: &PartitionStatus, (messages, bytes): (u64, u64), seconds: f64, watermark: Option<Millis>, clock: Millis) {
@@ -80,4 +83,24 @@ fn line(now: &PartitionStatus, (messages, bytes): (u64, u64), seconds: f64, wate
         reconnects = ?now.reconnects,
         "partition"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataflow::edges::{Observer, PartitionReport, SlotReport};
+    use crate::snapshot::{Manifest, PartitionCut};
+    use crate::time::Activity;
+
+    #[test]
+    fn a_watermark_rises_without_commits() {
+        let cut = |partition, max_time| PartitionCut { max_time, ..PartitionCut::beginning(partition, "p", "") };
+        let claim = Manifest { cut: vec![cut(0, Some(60_000)), cut(1, Some(61_000))], ..Manifest::default() };
+        let progress = Progress::new(claim, 0..1, Arc::new(|| 0));
+        assert_eq!(watermarks(&progress, 5_000), BTreeMap::from([(0, 55_000), (1, 56_000)]));
+        let partition = |cut| PartitionReport { cut, minute: None, activity: Activity::Active, paused: false };
+        let partitions = vec![partition(cut(0, Some(99_000))), partition(cut(2, None))];
+        progress.slot(SlotReport { slot: 0, at: 0, epoch: 0, words_in_flight: 0, stopped: None, partitions });
+        assert_eq!(watermarks(&progress, 5_000), BTreeMap::from([(0, 94_000), (1, 56_000)]));
+    }
 }

@@ -21,6 +21,18 @@ pub const CLICKHOUSE_INSERTS_IN_FLIGHT: usize = 2;
 /// Bytes of a block that are compressed and sent at a time.
 pub const CLICKHOUSE_CHUNK_BYTES: usize = 256 << 10;
 
+/// Milliseconds until a server has taken a connection.
+pub const CLICKHOUSE_CONNECT_MS: u64 = 5_000;
+
+/// Milliseconds after which a silent connection is asked whether it still is one.
+pub const CLICKHOUSE_ALIVE_MS: u64 = 60_000;
+
+/// Milliseconds for which a connection is kept for the next request; servers keep theirs for 3 s and longer.
+pub const CLICKHOUSE_IDLE_MS: u64 = 2_000;
+
+/// Milliseconds for a server that fails to say that it answers again.
+pub const CLICKHOUSE_ANSWERS_MS: u64 = 5_000;
+
 /// Milliseconds until an insert is acknowledged.
 pub const CLICKHOUSE_INSERT_MS: u64 = 180_000;
 

@@ -6,7 +6,7 @@ use crate::limits::MINUTE_MS;
 use crate::observe::CommitLedger;
 use crate::observe::health::{cause, step};
 use crate::observe::status::{Run, Stage, Status, minute as utc_minute, span};
-use crate::snapshot::{key_group, lane, slot_of};
+use crate::snapshot::{Counters, key_group, lane, slot_of};
 use crate::time::{Epoch, FIRST_EPOCH, LAST_EPOCH, Minute, utc};
 
 /// Clocks that are further apart than this are worth a word.
@@ -27,10 +27,28 @@ pub(super) fn of_source(status: &Status, source: &str) -> String {
     let process = |slot: usize| slot / about.workers.max(1);
     format!(
         "source {source:?} is in key group {group}, folded by slot {folds} (process {}), and in lane {lane}, written by slot {writes} \
-         (process {}); which partitions its events come from is not known: that is up to who produces them",
+         (process {}); which partitions its events come from is not known: that is up to who produces them; nor are its own events and \
+         rows counted: what is said of them is of all sources of lane {lane}{}",
         process(folds),
-        process(writes)
+        process(writes),
+        status.run.as_ref().map_or(String::new(), |run| format!("; {}", rejected(run)))
     )
+}
+
+/// What of this run's events, of whatever source and minute, is in no row, by reason.
+fn rejected(run: &Run) -> String {
+    let sum = |of: fn(&Counters) -> u64| run.partitions.iter().map(|partition| of(&partition.in_this_run)).sum();
+    let reasons: [(u64, &str); 3] = [
+        (sum(|counters| counters.late), "too late for their minutes"),
+        (sum(|counters| counters.malformed), "malformed"),
+        (sum(|counters| counters.too_far_ahead), "too far ahead of the clock"),
+    ];
+    let named: Vec<String> =
+        reasons.iter().filter(|(many, _)| *many > 0).map(|(many, why)| format!("{many} {why}")).collect();
+    match named.is_empty() {
+        true => "no event was rejected in this run".to_owned(),
+        false => format!("of this run's events, of whatever source and minute, {} are in no row", named.join(", ")),
+    }
 }
 
 /// What became of a minute; without one, of the oldest that is open. With a lane, its rows are told apart.
@@ -159,13 +177,7 @@ fn closed(
     lane: Option<u32>,
     name: &str,
 ) -> String {
-    let late: u64 = run.partitions.iter().map(|partition| partition.in_this_run.late).sum();
-    let since = "events for it that come now are late";
-    let late = match late {
-        0 => format!("{since} (none came too late for any minute in this run)"),
-        1 => format!("{since} (one event came too late for its minute in this run)"),
-        late => format!("{since} ({late} events came too late for their minutes in this run)"),
-    };
+    let late = format!("events for it that come now are late ({})", rejected(run));
     let by = ledger.iter().find(|commit| minute <= commit.commit && commit.after.is_none_or(|after| minute > after));
     let Some(by) = by else {
         return format!(

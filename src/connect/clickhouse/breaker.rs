@@ -82,6 +82,11 @@ impl Breaker {
 const FIRST: Duration = Duration::from_millis(CLICKHOUSE_SAID_MS.0);
 
 impl Pass<'_> {
+    /// Whether it was given to one alone, for the server fails.
+    pub(super) fn is_alone(&self) -> bool {
+        self.probe.is_some()
+    }
+
     /// It worked.
     pub(super) fn worked(self) {
         if let Some(probe) = &self.probe {

@@ -100,6 +100,11 @@ impl Failed {
         Failed { hope: Hope::Doubtful, ambiguous: false, code: None, words, advice: None }
     }
 
+    /// The same, of something that changes nothing.
+    pub(super) fn of_question(self) -> Self {
+        Failed { ambiguous: false, ..self }
+    }
+
     /// An answer that is an error.
     fn answered(text: &str) -> Self {
         let code = code(text);

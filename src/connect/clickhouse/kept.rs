@@ -61,7 +61,7 @@ pub(super) async fn horizon(servers: &[Arc<Server>], tables: &Tables) -> Result<
 }
 
 /// Seconds since 1970 from which on lines of these tables are surely there; none where all are.
-async fn oldest(server: &Server, tables: &Tables, of: &[&Table]) -> Result<Option<u64>> {
+pub(super) async fn oldest(server: &Server, tables: &Tables, of: &[&Table]) -> Result<Option<u64>> {
     let named: Vec<String> = of.iter().map(|table| format!("'{}'", table.name)).collect();
     let sql = format!(
         "SELECT name, engine_full, toUnixTimestamp(now()) FROM system.tables WHERE database = '{}' AND name IN ({})",

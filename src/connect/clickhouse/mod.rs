@@ -9,7 +9,8 @@
 //!  probe      all that a run needs, tried step by step
 //!  kept       how long tables keep their lines
 //!  ledger     the tables read back to be checked; answers: what a server answers, line by line, however much it is
-//!  server     one server, asked with patience; breaker: one at a time while it fails; failed: what its errors mean
+//!  server     one server, asked with patience; breaker: one at a time while it fails; failed: what its errors mean;
+//!             transport: its connections
 //! ```
 //! Every insert is acknowledged by the server before its commit can become the truth. What fails in a way that passes is tried for as
 //! long as the run goes on, with the same bytes and the same token; meanwhile nothing commits, and reading stops at its bound.
@@ -28,6 +29,7 @@ mod probe;
 mod server;
 mod sink;
 pub mod tables;
+mod transport;
 mod writer;
 
 pub use address::Address;

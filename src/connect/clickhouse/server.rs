@@ -1,26 +1,25 @@
 //! One server: what is asked of it, with patience, behind one breaker.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clickhouse::query::BytesCursor;
 use clickhouse::{Client, Compression};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::address::Address;
 use super::block::Block;
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Pass};
 use super::failed::{Failed, Hope};
 use super::tables::quoted;
-use crate::connect::{Secret, tls};
+use super::transport;
+use crate::connect::Secret;
 use crate::error::{Error, Result};
 use crate::limits::{
-    CLICKHOUSE_ANSWER_BYTES_MAX, CLICKHOUSE_ASK_MS, CLICKHOUSE_INSERT_MS, CLICKHOUSE_LASTING_MS, CLICKHOUSE_MUTATION_MS,
+    CLICKHOUSE_ANSWER_BYTES_MAX, CLICKHOUSE_ANSWERS_MS, CLICKHOUSE_ASK_MS, CLICKHOUSE_CONNECT_MS, CLICKHOUSE_INSERT_MS,
+    CLICKHOUSE_LASTING_MS, CLICKHOUSE_MUTATION_MS,
 };
 
 /// Who we are for ClickHouse.
@@ -45,9 +44,6 @@ const OF_INSERTS: [(&str, &str); 4] = [
 
 /// How roots are given.
 pub(super) const ROOTS: &str = "--clickhouse-tls-roots";
-
-/// How long a connection that nobody uses is kept: less than the three seconds after which a server closes it.
-const IDLE: Duration = Duration::from_secs(2);
 
 /// A server.
 pub(super) struct Server {
@@ -75,7 +71,8 @@ pub(super) struct Insert<'a> {
 impl Server {
     /// The servers of an address; no connection is made yet.
     pub(super) fn all(address: &Address, user: &User) -> Result<Vec<Self>> {
-        let client = http(address.tls, user.roots.as_deref())?
+        let within = Duration::from_millis(CLICKHOUSE_CONNECT_MS);
+        let client = transport::client(address.tls, user.roots.as_deref(), within)?
             .with_user(&user.name)
             .with_password(user.password.reveal())
             .with_compression(Compression::Lz4)
@@ -126,7 +123,11 @@ impl Server {
         let mut doubt = Doubt::default();
         loop {
             let pass = self.breaker.enter().await;
-            let failed = match once().await {
+            let tried = match self.answers(&pass).await {
+                Ok(()) => once().await,
+                Err(failed) => Err(failed),
+            };
+            let failed = match tried {
                 Ok(done) => {
                     pass.worked();
                     return Ok((done, ambiguous));
@@ -140,6 +141,15 @@ impl Server {
             }
             pass.failed(doing, &failed).await;
         }
+    }
+
+    /// Asks a server that fails for something small first: an insert that is not answered would hold up all others for minutes.
+    async fn answers(&self, pass: &Pass<'_>) -> std::result::Result<(), Failed> {
+        if !pass.is_alone() {
+            return Ok(());
+        }
+        let answered = in_time(CLICKHOUSE_ANSWERS_MS, self.client.query_raw("SELECT 1").execute()).await;
+        answered.map_err(Failed::of_question)
     }
 
     /// The same without patience: one try.
@@ -215,21 +225,6 @@ impl Doubt {
     }
 }
 
-/// What speaks HTTP: the crate's own would look for the system's roots where there is no TLS, and panic where there are none.
-fn http(tls: bool, roots: Option<&Path>) -> Result<Client> {
-    let mut connector = HttpConnector::new();
-    connector.set_keepalive(Some(Duration::from_millis(CLICKHOUSE_ASK_MS)));
-    let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
-    builder.pool_idle_timeout(IDLE);
-    if !tls {
-        return Ok(Client::with_http_client(builder.build(connector)));
-    }
-    connector.enforce_http(false);
-    let config = tls::client(tls::roots(roots, ROOTS)?)?.with_no_client_auth();
-    let secure = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1();
-    Ok(Client::with_http_client(builder.build(secure.wrap_connector(connector))))
-}
-
 /// One line of an answer.
 pub(super) fn parsed(line: &[u8]) -> std::result::Result<Vec<Value>, Failed> {
     serde_json::from_slice(line).map_err(|cause| {
@@ -265,7 +260,76 @@ pub(super) fn unexpected(line: &[Value]) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    /// The server that listens there.
+    fn at(address: impl std::fmt::Display) -> Server {
+        let user = User { name: "u".to_owned(), password: Secret::new(""), roots: None };
+        let address = format!("clickhouse://{address}/d.t").parse().unwrap();
+        Server::all(&address, &user).expect("no certificates are needed").remove(0)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_server_that_fails_is_asked_something_small_before_an_insert() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = at(listener.local_addr().unwrap());
+        // Closes the first three connections, then answers.
+        let served = std::thread::spawn(move || {
+            let mut asked = Vec::new();
+            for number in 0..4 {
+                let (mut socket, _) = listener.accept().unwrap();
+                let (mut heard, mut some) = (Vec::new(), [0; 1_024]);
+                // The statement may come in a packet of its own.
+                while !String::from_utf8_lossy(&heard).contains("SELECT 1") {
+                    match socket.read(&mut some).unwrap() {
+                        0 => break,
+                        length => heard.extend_from_slice(&some[..length]),
+                    }
+                }
+                asked.push(String::from_utf8_lossy(&heard).contains("SELECT 1"));
+                if number == 3 {
+                    socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1\n").unwrap();
+                }
+            }
+            asked
+        });
+        let tries = AtomicUsize::new(0);
+        let once = || async {
+            match tries.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(Failed::late(1)),
+                _ => Ok(()),
+            }
+        };
+        let ((), ambiguous) = runtime().block_on(server.patiently("inserting", once)).unwrap();
+        assert!(ambiguous, "the first try may have happened");
+        assert_eq!(tries.load(Ordering::Relaxed), 2, "no insert was tried while small questions failed");
+        assert_eq!(served.join().unwrap(), [true; 4]);
+        assert_eq!((server.retries(), server.trouble()), (4, None));
+    }
+
+    #[test]
+    fn a_connection_that_nobody_takes_is_given_up_soon() {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        // Its queue is full: the next one hears nothing.
+        let _waiting = std::net::TcpStream::connect(address).unwrap();
+        let server = at(address);
+        let since = Instant::now();
+        let failed = runtime().block_on(server.act_once("SELECT 1")).expect_err("nobody takes it");
+        let took = since.elapsed();
+        assert!(took < Duration::from_millis(3 * CLICKHOUSE_CONNECT_MS), "{took:?}: {failed}");
+        assert_eq!(failed.hope, Hope::Passes);
+    }
 
     #[test]
     fn doubt_lasts_only_without_another_kind_of_failure_in_between() {

@@ -199,7 +199,8 @@ async fn newest(place: &Place, shard: usize) -> Result<Option<Known>> {
     let runs = place.tables.full(&place.tables.runs.name);
     // A table has one life; a run that begins another removes what was there before.
     let sql = format!(
-        "SELECT pipeline, life, attempt, owner, shard, shards FROM {runs} ORDER BY attempt DESC, written_at DESC LIMIT 1"
+        "SELECT pipeline, life, attempt, owner, shard, shards FROM {runs} ORDER BY attempt DESC, written_at DESC, \
+         owner DESC LIMIT 1"
     );
     let lines = place.servers[shard].ask("looking who has written", &sql).await?;
     let known = |line: &Vec<serde_json::Value>| {
@@ -273,6 +274,15 @@ fn foreign(table: &str, known: &Known) -> Error {
     ))
 }
 
+/// Numbers of runs are given out by the state, one to each: two of one number come of two states.
+fn twin(table: &str, known: &Known, claim: &Manifest) -> Error {
+    Error::configuration(format!(
+        "{table} was made ready by another run {} of pipeline '{}' (its owner {}, this one {}): the state was copied or put back, and two \
+         runs would remove each other's rows; go on with the state that the other has, or start empty with --fresh",
+        known.attempt, known.pipeline, known.owner, claim.owner
+    ))
+}
+
 fn superseded(place: &Place, known: &Known) -> Error {
     Error::new(
         Fault::Superseded,
@@ -293,6 +303,9 @@ async fn prepare(place: &Place, claim: &Manifest, fresh: bool) -> Result<Run> {
         match newest(place, shard).await? {
             Some(known) if known.is_kin(claim) && known.attempt > claim.attempt => {
                 return Err(superseded(place, &known));
+            }
+            Some(known) if known.is_kin(claim) && known.attempt == claim.attempt && known.owner != claim.owner => {
+                return Err(twin(&table, &known, claim));
             }
             Some(known) if !(known.is_kin(claim) || fresh && known.pipeline == claim.pipeline) => {
                 return Err(foreign(&table, &known));

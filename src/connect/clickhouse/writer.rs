@@ -21,9 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::block::{self, Block, header};
-use super::lines;
 use super::server::{Insert, Server, number};
 use super::tables::{Table, Tables};
+use super::{kept, lines};
 use crate::aggregate::{Column, FinishedRow, row_binary};
 use crate::dataflow::edges::{LedgerLine, MinuteLine, Reject, Write};
 use crate::error::{Error, Result};
@@ -138,17 +138,37 @@ struct Spot {
     lane: u32,
 }
 
-/// A block of rows, and the condition that its minutes meet: a run that has gone on for weeks looks at a block's own hours.
+/// A block, and how many of its lines are of each minute: a run that has gone on for weeks looks for a block in the block's own hours.
 struct Dated {
     block: Block,
-    within: String,
+    /// None where the table does not know minutes.
+    minutes: Option<BTreeMap<Minute, u64>>,
 }
 
-/// The condition that these rows meet; none where there are none.
-fn minutes_of(rows: &[FinishedRow]) -> Option<String> {
-    let minutes = rows.iter().map(|row| row.minute);
-    let (first, last) = (minutes.clone().min()?, minutes.max()?);
-    Some(format!("window_start >= {} AND window_start <= {}", start_of(first), start_of(last)))
+impl Dated {
+    /// A block whose lines are of these minutes.
+    fn of(block: Block, minutes: impl Iterator<Item = Minute>) -> Self {
+        let mut by_minute = BTreeMap::new();
+        minutes.for_each(|minute| *by_minute.entry(minute).or_default() += 1);
+        Dated { block, minutes: Some(by_minute) }
+    }
+
+    /// A block of a table that does not know minutes.
+    fn timeless(block: Block) -> Self {
+        Dated { block, minutes: None }
+    }
+
+    /// The condition that its lines meet which are surely kept, and how many these are; `since` are the seconds since 1970 from which
+    /// on the table keeps all. None where it may have let all of them go.
+    fn kept(&self, since: Option<u64>) -> Option<(String, u64)> {
+        let Some(minutes) = &self.minutes else { return Some(("1".to_owned(), self.block.lines())) };
+        let oldest = since.map_or(0, |since| since.div_ceil(MINUTE_MS.cast_unsigned() / 1_000));
+        let mut kept = minutes.range(oldest..);
+        let lines = kept.clone().map(|(_, lines)| lines).sum();
+        let first = *kept.next()?.0;
+        let last = kept.next_back().map_or(first, |(last, _)| *last);
+        Some((format!("window_start >= {} AND window_start <= {}", start_of(first), start_of(last)), lines))
+    }
 }
 
 /// A run's writer.
@@ -171,9 +191,12 @@ impl Writer {
     async fn rows(&self, spot: Spot, rows: Vec<Vec<FinishedRow>>) -> Result<()> {
         let mut blocks = Vec::with_capacity(rows.len());
         for rows in rows {
-            let Some(within) = minutes_of(&rows) else { continue };
+            if rows.is_empty() {
+                continue;
+            }
+            let minutes: Vec<Minute> = rows.iter().map(|row| row.minute).collect();
             let block = Block::of(rows, |row, out| row_binary::append(&self.place.columns, &row, out))?;
-            blocks.push(Dated { block, within });
+            blocks.push(Dated::of(block, minutes.into_iter()));
             // A block takes milliseconds to encode: others may go first.
             tokio::task::yield_now().await;
         }
@@ -196,7 +219,7 @@ impl Writer {
 
     /// Inserts a block, again under another token if it is not there afterwards.
     async fn row_block(&self, spot: Spot, at: usize, dated: &Dated, doubt: bool) -> Result<()> {
-        let Dated { block, within } = dated;
+        let block = &dated.block;
         let Spot { commit, lane } = spot;
         let Run { pipeline, life, branch, attempt, .. } = &*self.run;
         let server = self.place.of_lane(lane);
@@ -209,8 +232,9 @@ impl Writer {
             if !ambiguous && !doubt && renewed == 0 {
                 return Ok(());
             }
-            let stored = self.stored(spot, within).await?.get(&block.hash).copied().unwrap_or(0);
-            if stored >= block.lines() {
+            let Some((within, lines)) = self.kept(server, &self.place.tables.rows, dated).await? else { return Ok(()) };
+            let stored = self.stored(spot, &within).await?.get(&block.hash).copied().unwrap_or(0);
+            if stored >= lines {
                 return Ok(());
             }
             self.place.met.healed.fetch_add(1, Ordering::Relaxed);
@@ -219,12 +243,12 @@ impl Writer {
                 epoch = commit,
                 lane,
                 stored,
-                rows = block.lines(),
+                rows = lines,
                 "a block was acknowledged and is not there: storing it under another token"
             );
-            if stored > 0 {
+            if let Some((within, _)) = dated.kept(None).filter(|(_, all)| stored > 0 || lines < *all) {
                 let of = format!("_lane = {lane} AND _block = {}", block.hash);
-                self.remove(server, &self.place.rows.full, within, commit, &of).await?;
+                self.remove(server, &self.place.rows.full, &within, commit, &of).await?;
             }
         }
         Err(Error::data(format!(
@@ -249,6 +273,25 @@ impl Writer {
         let ambiguous = server.insert(doing, &insert).await?;
         self.place.met.ambiguous.fetch_add(u64::from(ambiguous), Ordering::Relaxed);
         Ok(ambiguous)
+    }
+
+    /// What of a block can be counted: lines that are older than the table keeps them may be gone as soon as they are stored, and are
+    /// not missed.
+    async fn kept(&self, server: &Server, table: &Table, dated: &Dated) -> Result<Option<(String, u64)>> {
+        let since = match dated.minutes {
+            Some(_) => kept::oldest(server, &self.place.tables, &[table]).await?,
+            None => None,
+        };
+        let kept = dated.kept(since);
+        if kept.is_none() {
+            let table = &table.name;
+            tracing::warn!(
+                server = server.name(),
+                table,
+                "a block is older than the table keeps lines: it is not counted"
+            );
+        }
+        Ok(kept)
     }
 
     /// Rows that are stored, by block; `within` says where they can be.
@@ -294,7 +337,7 @@ impl Writer {
         })?;
         let server = &self.place.servers[partition as usize % self.place.servers.len()];
         let place = format!("rejects/{commit}/{partition}");
-        self.small(server, &self.place.rejects, &place, commit, None, &block).await
+        self.small(server, &self.place.rejects, &place, commit, None, &Dated::timeless(block)).await
     }
 
     async fn ledger(&self, commit: Epoch, of_partitions: Vec<LedgerLine>, minutes: Vec<MinuteLine>) -> Result<()> {
@@ -312,16 +355,19 @@ impl Writer {
             Ok(())
         })?;
         let first = self.place.first();
-        self.small(first, &self.place.ledger, &format!("ledger/{commit}"), commit, None, &block).await?;
+        self.small(first, &self.place.ledger, &format!("ledger/{commit}"), commit, None, &Dated::timeless(block))
+            .await?;
         let mut lanes: BTreeMap<u32, Vec<MinuteLine>> = BTreeMap::new();
         minutes.into_iter().for_each(|line| lanes.entry(line.lane).or_default().push(line));
         for (lane, of_lane) in lanes {
+            let minutes: Vec<Minute> = of_lane.iter().map(|line| line.minute).collect();
             let block = Block::of(of_lane, |line, out| {
                 lines::minute(&line, out);
                 Ok(())
             })?;
             let place = format!("minutes/{commit}/{lane}");
-            self.small(first, &self.place.minutes, &place, commit, Some(lane), &block).await?;
+            let dated = Dated::of(block, minutes.into_iter());
+            self.small(first, &self.place.minutes, &place, commit, Some(lane), &dated).await?;
         }
         self.clear(commit).await
     }
@@ -349,8 +395,9 @@ impl Writer {
         place: &str,
         commit: Epoch,
         lane: Option<u32>,
-        block: &Block,
+        dated: &Dated,
     ) -> Result<()> {
+        let block = &dated.block;
         if block.lines() == 0 {
             return Ok(());
         }
@@ -363,10 +410,13 @@ impl Writer {
             if !self.insert(&doing, server, target, block, &bookkeeping, &token).await? && renewed == 0 {
                 return Ok(());
             }
-            let sql =
-                format!("SELECT count() FROM {} WHERE _commit = {commit} AND _block = {}", target.full, block.hash);
+            let Some((within, lines)) = self.kept(server, &self.place.tables.minutes, dated).await? else {
+                return Ok(());
+            };
+            let (full, hash) = (&target.full, block.hash);
+            let sql = format!("SELECT count() FROM {full} WHERE {within} AND _commit = {commit} AND _block = {hash}");
             let found = server.ask(&format!("looking whether {place} is stored"), &sql).await?;
-            if found.first().map_or(Ok(0), |line| number(line, 0))? >= block.lines() {
+            if found.first().map_or(Ok(0), |line| number(line, 0))? >= lines {
                 return Ok(());
             }
             self.place.met.healed.fetch_add(1, Ordering::Relaxed);
@@ -391,10 +441,19 @@ mod tests {
 
     #[test]
     fn a_block_is_looked_for_in_its_own_minutes() {
-        let row = |minute| FinishedRow { minute, values: Vec::new(), overflows: 0 };
-        let within = minutes_of(&[row(7), row(3), row(5)]);
-        let expected = "window_start >= toDateTime(180, 'UTC') AND window_start <= toDateTime(420, 'UTC')";
-        assert_eq!((within.as_deref(), minutes_of(&[])), (Some(expected), None));
+        let block = || Block::of(0..5, |_: u8, _| Ok(())).unwrap();
+        let dated = Dated::of(block(), [7, 3, 5, 5, 7].into_iter());
+        let within = |first, last, lines| {
+            let minutes =
+                format!("window_start >= toDateTime({first}, 'UTC') AND window_start <= toDateTime({last}, 'UTC')");
+            Some((minutes, lines))
+        };
+        assert_eq!(dated.kept(None), within(180, 420, 5));
+        assert_eq!(dated.kept(Some(180)), within(180, 420, 5));
+        assert_eq!(dated.kept(Some(181)), within(300, 420, 4), "minute 3 may be gone");
+        assert_eq!(dated.kept(Some(301)), within(420, 420, 2));
+        assert_eq!(dated.kept(Some(421)), None, "all of it may be gone");
+        assert_eq!(Dated::timeless(block()).kept(Some(421)), Some(("1".to_owned(), 5)));
         let ended = after_commit(Some(crate::time::LAST_EPOCH));
         assert_eq!(ended, "window_start > toDateTime(4294967295, 'UTC')", "no row is after the last commit");
     }

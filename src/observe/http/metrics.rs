@@ -4,6 +4,7 @@ use super::exposition::{Kind, Text};
 use crate::dataflow::edges::{Stopped, What};
 use crate::limits::MINUTE_MS;
 use crate::observe::status::{Connection, Doing, Partition, Run, Stage, Status, Working};
+use crate::snapshot::Position;
 use crate::time::{Epoch, FIRST_EPOCH, LAST_EPOCH, Millis};
 
 /// What a partition counts or shows, taken out of it; none where it is not known.
@@ -193,13 +194,22 @@ fn connections(status: &Status, run: &Run, text: &mut Text) {
         .iter()
         .filter_map(|partition| Some((&*partition.name, status.edges.connections.get(&partition.partition)?)))
         .collect();
-    let families: [(&str, Kind, &str, Of<Connection>); 4] = [
+    let families: [(&str, Kind, &str, Of<Connection>); 7] = [
         ("connected", Kind::Gauge, "1 while a partition is subscribed.", |c| Some(flag(c.connected))),
         ("held_bytes", Kind::Gauge, "Bytes held of a partition, on the way and waiting.", |c| {
             Some(c.bytes_held as f64)
         }),
         ("messages_received_total", Kind::Counter, "Messages of a partition received.", |c| Some(c.messages as f64)),
         ("received_bytes_total", Kind::Counter, "Bytes of a partition received.", |c| Some(c.bytes as f64)),
+        ("entries_received_total", Kind::Counter, "Entries of a partition received, repeats among them.", |c| {
+            Some(c.entries as f64)
+        }),
+        ("entries_repeated_total", Kind::Counter, "Entries of a partition that came again.", |c| {
+            Some(c.repeats as f64)
+        }),
+        ("permits", Kind::Gauge, "Permits given to the broker for a partition and not used.", |c| {
+            Some(c.permits as f64)
+        }),
     ];
     for (name, kind, help, of) in families {
         let mut family = text.family(name, kind, help);
@@ -209,10 +219,79 @@ fn connections(status: &Status, run: &Run, text: &mut Text) {
             }
         }
     }
+    positions(&named, text);
     let mut family = text.family("reconnects_total", Kind::Counter, "Connections of a partition that ended, by cause.");
     for (partition, connection) in &named {
         for (cause, count) in &connection.reconnects {
             family.sample(&[("partition", partition), ("cause", cause)], *count as f64);
         }
+    }
+}
+
+/// A position has two numbers, so it is told as two families.
+fn positions(named: &[(&str, &Connection)], text: &mut Text) {
+    let parts: [(&str, &str, fn(Position) -> u64); 2] = [
+        ("position_ledger", "Ledger of an entry of a partition: next to be read, last known, acknowledged.", |at| at.0),
+        ("position_entry", "Number of that entry in its ledger.", |at| at.1),
+    ];
+    for (name, help, part) in parts {
+        let mut family = text.family(name, Kind::Gauge, help);
+        for (partition, connection) in named {
+            let which =
+                [("next", connection.next), ("last", connection.last), ("acknowledged", connection.acknowledged)];
+            for (of, position) in which {
+                if let Some(position) = position {
+                    family.sample(&[("partition", partition), ("of", of)], part(position) as f64);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::PartitionCut;
+
+    #[test]
+    fn a_connection_is_told_with_its_permits_and_positions() {
+        let cut = PartitionCut::beginning(3, "p3", "");
+        let partition = Partition {
+            partition: 3,
+            name: cut.name,
+            slot: 0,
+            doing: Doing::Reading,
+            paused: false,
+            watermark: None,
+            lag_ms: None,
+            counters: cut.counters,
+            in_this_run: cut.counters,
+            idle_decisions: 0,
+            gaps: 0,
+        };
+        let connection = Connection {
+            entries: 6,
+            repeats: 1,
+            permits: -4,
+            next: Some(Position(9, 5)),
+            acknowledged: Some(Position(8, 2)),
+            ..Connection::default()
+        };
+        let run = Run { partitions: vec![partition], ..Run::default() };
+        let mut status = Status { run: Some(run), ..Status::default() };
+        status.edges.connections.insert(3, connection);
+        let text = metrics(&status);
+        for line in [
+            "minuet_permits{partition=\"p3\"} -4",
+            "minuet_entries_received_total{partition=\"p3\"} 6",
+            "minuet_entries_repeated_total{partition=\"p3\"} 1",
+            "minuet_position_ledger{partition=\"p3\",of=\"next\"} 9",
+            "minuet_position_entry{partition=\"p3\",of=\"next\"} 5",
+            "minuet_position_ledger{partition=\"p3\",of=\"acknowledged\"} 8",
+            "minuet_position_entry{partition=\"p3\",of=\"acknowledged\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("of=\"last\""), "the broker has named none");
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::histogram::Times;
 use crate::dataflow::edges::{CommitStep, Stopped, What};
-use crate::snapshot::{Counters, OpenMinute, Totals};
+use crate::snapshot::{Counters, OpenMinute, Position, Totals};
 use crate::time::{Epoch, Millis, Minute};
 
 pub use now::{AskEdges, Board};
@@ -101,8 +101,26 @@ pub struct Connection {
     pub messages: u64,
     /// Bytes received.
     pub bytes: u64,
+    /// Entries received, repeats among them.
+    #[serde(default)]
+    pub entries: u64,
+    /// Entries that came again.
+    #[serde(default)]
+    pub repeats: u64,
     /// Bytes reserved for what is on the way and what waits to be read.
     pub bytes_held: u64,
+    /// Permits given and not used; negative where a dispatch brought more.
+    #[serde(default)]
+    pub permits: i64,
+    /// The next entry to be handed to the slot; none before the first.
+    #[serde(default)]
+    pub next: Option<Position>,
+    /// The last entry that the broker has named; older than the newest by some seconds.
+    #[serde(default)]
+    pub last: Option<Position>,
+    /// The last entry whose acknowledgement was answered.
+    #[serde(default)]
+    pub acknowledged: Option<Position>,
 }
 
 /// A process as it is now.

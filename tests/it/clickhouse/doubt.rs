@@ -13,7 +13,7 @@ use crate::servers::ClickHouse;
 const TAKEN: u32 = 3;
 
 /// Kills a run whose newest rows are stored and whose manifest is not; gives the commit.
-fn doubt(base: &Base, calm: &Undisturbed, server: &ClickHouse) -> (Pipeline, u64) {
+pub(super) fn doubt(base: &Base, calm: &Undisturbed, server: &ClickHouse) -> (Pipeline, u64) {
     let proxy = Proxy::before(server.address());
     let pipeline = base.pipeline(calm, proxy.address());
     let ledgers = Requests::of("POST").query("INSERT").query("rows_ledger%60");

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::doubt::doubt;
 use super::rounds::calm;
 use super::setup::Base;
 use crate::harness::{Running, Undisturbed, dataflow, minuet, run, scratch};
@@ -78,6 +79,32 @@ impl<'a> Changed<'a> {
     }
 }
 
+/// What a newer run has replaced is no fault, and there is a statement that removes it.
+fn replaced_rows_are_told(changed: &Changed) {
+    let Changed { base, row, .. } = changed;
+    base.query("SYSTEM STOP MERGES {}.rows");
+    base.query(&format!(
+        "INSERT INTO {{}}.rows SELECT * REPLACE (0 AS _revision, 1.5 AS temperature_min) FROM {{}}.rows WHERE {row}"
+    ));
+    let told = base.ledger(&[]).demand(0).stdout;
+    let mend = "OPTIMIZE TABLE `changed`.`rows` FINAL";
+    assert!(told.contains("1 row is there in older revisions too") && told.contains(mend), "{told}");
+    base.query("SYSTEM START MERGES");
+    base.query(mend);
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(!told.contains("older revisions"), "{told}");
+}
+
+/// Nor is a gap that was agreed to; but it is told.
+fn gaps_are_told(changed: &Changed, commit: &str, partition: &str) {
+    let (base, place) = (&changed.base, format!("commit {commit}, {partition}"));
+    let gap = format!("_commit >= {commit} AND partition = '{partition}' SETTINGS mutations_sync = 2");
+    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 1 WHERE {gap}"));
+    let told = base.ledger(&[]).demand(0).stdout;
+    assert!(told.contains(&format!("{place}: a gap between")) && told.ends_with("what was read adds up\n"), "{told}");
+    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 0 WHERE {gap}"));
+}
+
 #[test]
 fn whatever_is_changed_is_found_and_named() {
     let (server, place) = (ClickHouse::start(), scratch());
@@ -109,19 +136,7 @@ fn whatever_is_changed_is_found_and_named() {
     let words =
         [minute, "the content of its rows has hash", "1 thing does not", "1 row is there in older revisions too"];
     changed.found("rows", &newer, &words);
-    // What a newer run has replaced is no fault, and there is a statement that removes it.
-    let base = &changed.base;
-    base.query("SYSTEM STOP MERGES {}.rows");
-    base.query(&format!(
-        "INSERT INTO {{}}.rows SELECT * REPLACE (0 AS _revision, 1.5 AS temperature_min) FROM {{}}.rows WHERE {row}"
-    ));
-    let told = base.ledger(&[]).demand(0).stdout;
-    let mend = "OPTIMIZE TABLE `changed`.`rows` FINAL";
-    assert!(told.contains("1 row is there in older revisions too") && told.contains(mend), "{told}");
-    base.query("SYSTEM START MERGES");
-    base.query(mend);
-    let told = base.ledger(&[]).demand(0).stdout;
-    assert!(!told.contains("older revisions"), "{told}");
+    replaced_rows_are_told(&changed);
 
     let line = changed
         .base
@@ -137,11 +152,7 @@ fn whatever_is_changed_is_found_and_named() {
     let read = format!("ALTER TABLE {{}}.rows_ledger UPDATE read = read + 3 WHERE {line} SETTINGS mutations_sync = 2");
     changed.found("rows_ledger", &read, &[&place, " read, but "]);
 
-    let gap = format!("_commit >= {commit} AND partition = '{partition}' SETTINGS mutations_sync = 2");
-    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 1 WHERE {gap}"));
-    let told = base.ledger(&[]).demand(0).stdout;
-    assert!(told.contains(&format!("{place}: a gap between")) && told.ends_with("what was read adds up\n"), "{told}");
-    base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 0 WHERE {gap}"));
+    gaps_are_told(&changed, commit, partition);
 
     let line = format!("window_start = '{}'", row.split('\'').nth(1).unwrap());
     let gone = format!("DELETE FROM {{}}.rows_ledger_minutes WHERE {line}");
@@ -220,4 +231,36 @@ fn what_the_tables_have_let_go_for_its_age_is_not_missed() {
     base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE written_at = written_at - 99999 WHERE _commit <= {commit} + 5 SETTINGS mutations_sync = 2"));
     let told = base.ledger(&[]).demand(0).stdout;
     assert!(told.contains("commits before"), "{told}");
+}
+
+#[test]
+fn a_run_whose_number_another_has_is_refused() {
+    let (server, place) = (ClickHouse::shared(), scratch());
+    let calm = calm(place.path());
+    let base = Base::new(server, "twins");
+    let mut pipeline = base.pipeline(&calm, server.address());
+    pipeline.flags.extend(["--keep", "1000"].map(str::to_owned));
+    pipeline.run(2).demand(0);
+    base.query(
+        "INSERT INTO {}.rows_runs SELECT * REPLACE (attempt + 1 AS attempt, 'ghost' AS owner) FROM {}.rows_runs",
+    );
+    let words = ["another run 2 of pipeline 'sensors'", "owner ghost", "the state was copied", "--fresh"];
+    pipeline.run_with(3, &["--from", "2"]).demand(78).demand_words(&words);
+    base.demand(&calm, "refused");
+}
+
+#[test]
+fn rows_in_doubt_that_are_older_than_the_table_keeps_are_not_missed() {
+    let (server, place) = (ClickHouse::shared(), scratch());
+    let calm = calm(place.path());
+    let base = Base::new(server, "old_doubt");
+    let (pipeline, _) = doubt(&base, &calm, server);
+    for table in ["rows", "rows_ledger_minutes"] {
+        let old = "MODIFY TTL window_start + toIntervalSecond(1) SETTINGS mutations_sync = 2";
+        base.query(&format!("ALTER TABLE {{}}.{table} {old}"));
+    }
+    assert_eq!(base.number("SELECT count() FROM {}.rows"), 0, "the events are of the past");
+    let ended = pipeline.run(3).demand(0).demand_words(&["older than the table keeps"]);
+    assert!(!ended.stderr.contains("storing it under another token"), "{}", ended.stderr);
+    base.ledger(&[]).demand(0);
 }

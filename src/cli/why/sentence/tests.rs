@@ -1,6 +1,6 @@
 use super::*;
 use crate::dataflow::edges::{CommitStep, MinuteLine, Stopped};
-use crate::observe::status::{About, Committing, Newest, OldestOpen, Slot};
+use crate::observe::status::{About, Committing, Doing, Newest, OldestOpen, Partition, Slot};
 use crate::snapshot::OpenMinute;
 
 /// 12:00 on 2026-01-01.
@@ -98,7 +98,7 @@ fn a_committed_minute_is_told_with_its_rows() {
     assert_eq!(
         why(&status, NOON, None),
         "minute 2026-01-01 12:00 UTC was committed at 2026-01-01 12:01:10 UTC, 175 s ago, with commit 29454480: 8 rows of 101 events in \
-         it; events for it that come now are late (none came too late for any minute in this run)"
+         it; events for it that come now are late (no event was rejected in this run)"
     );
     assert!(why(&status, NOON, Some(2)).contains(": 1 row of lane 2 of 1 event in it;"));
     assert!(why(&status, NOON, Some(1)).contains(": no event of lane 1 was in it, so it has no row;"));
@@ -125,5 +125,33 @@ fn a_source_has_its_place_and_no_known_partition() {
     assert!(said.starts_with(
         "source \"sensor_1\" is in key group 229, folded by slot 1 (process 0), and in lane 2, written by slot 0 (process 0); which"
     ));
+    assert!(said.ends_with("is of all sources of lane 2; no event was rejected in this run"), "{said}");
     assert_eq!(lane_of(&job(NOON), "sensor_1"), 2);
+}
+
+#[test]
+fn what_is_in_no_row_is_told_by_reason() {
+    let mut status = job(NOON + 2);
+    let of = |counters| Partition {
+        partition: 0,
+        name: "p0".into(),
+        slot: 0,
+        doing: Doing::Reading,
+        paused: false,
+        watermark: None,
+        lag_ms: None,
+        counters,
+        in_this_run: counters,
+        idle_decisions: 0,
+        gaps: 0,
+    };
+    let run = status.run.as_mut().unwrap();
+    run.partitions = vec![
+        of(Counters { read: 9, folded: 4, malformed: 2, late: 3, ..Counters::default() }),
+        of(Counters { read: 2, folded: 1, late: 1, ..Counters::default() }),
+    ];
+    let words =
+        "of this run's events, of whatever source and minute, 4 too late for their minutes, 2 malformed are in no row";
+    assert!(of_source(&status, "sensor_1").ends_with(words));
+    assert!(why(&status, NOON, None).ends_with(&format!("events for it that come now are late ({words})")));
 }
