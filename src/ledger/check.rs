@@ -26,7 +26,8 @@ pub fn check(source: &dyn LedgerSource, range: Range) -> Result<Report> {
 fn repeated(source: &dyn LedgerSource, range: Range, report: &mut Report) -> Result<()> {
     for repeated in source.repeated(range)? {
         let Repeated { what, times, revisions } = repeated?;
-        report.found(what, format!("it is stored {times} times, by runs {revisions}; the newest counts"));
+        let by = revisions.map_or(String::new(), |runs| format!(", by runs {runs}; the newest counts"));
+        report.found(what, format!("it is stored {times} times{by}"));
     }
     Ok(())
 }

@@ -147,8 +147,8 @@ pub struct Repeated {
     pub what: String,
     /// How often it is there.
     pub times: u64,
-    /// The runs that wrote it, as text.
-    pub revisions: String,
+    /// The runs that wrote it, as text, where that is known.
+    pub revisions: Option<String>,
 }
 
 /// What comes out of a source, one by one.

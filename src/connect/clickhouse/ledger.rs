@@ -159,24 +159,43 @@ impl LedgerSource for TablesLedger {
         Ok(Box::new(self.ask_all("reading the rejects", &sql, kept, |kept: &Kept| kept.commit)))
     }
 
-    /// Only of rows: the smaller tables have lines twice where a run was killed while an insert was under way, and are read as the
-    /// newest of each key; but rows are added up by whoever asks.
+    /// Of rows, each that is there more often than once: rows are added up by whoever asks. Of the smaller tables, each that one run
+    /// has there twice: beside it may be the line of an older run that was killed, or slept, while its insert was under way.
     fn repeated(&self, range: Range) -> Result<Lines<'_, Repeated>> {
-        let table = &self.tables.rows;
+        let Tables { rows, rejects, ledger, minutes, .. } = &self.tables;
+        let tables = [
+            (rows, of_minute(range), ""),
+            (rejects, of_commit(range), ", _revision"),
+            (ledger, of_commit(range), ", _revision"),
+            (minutes, of_minute(range), ", _revision"),
+        ];
+        Ok(Box::new(
+            tables.into_iter().flat_map(move |(table, within, of_run)| self.repeated_in(table, &within, of_run)),
+        ))
+    }
+}
+
+impl TablesLedger {
+    /// What a table has more often than once, by its key and `of_run`, at each server.
+    fn repeated_in<'a>(
+        &'a self,
+        table: &'a Table,
+        within: &str,
+        of_run: &str,
+    ) -> impl Iterator<Item = Result<Repeated>> + use<'a> {
         let key: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
         let key_texts: Vec<String> = key.iter().map(|name| format!("toString({name})")).collect();
         let sql = format!(
-            "SELECT count(), toString(arraySort(groupUniqArray({REVISIONS_NAMED})(_revision))), {} FROM {} WHERE {} GROUP BY {} \
-             HAVING count() > 1",
+            "SELECT count(), toString(arraySort(groupUniqArray({REVISIONS_NAMED})(_revision))), {} FROM {} WHERE {within} GROUP BY \
+             {}{of_run} HAVING count() > 1",
             key_texts.join(", "),
             self.full(table),
-            of_minute(range),
             key.join(", ")
         );
-        Ok(Box::new(self.servers.iter().flat_map(move |server| {
+        self.servers.iter().flat_map(move |server| {
             let place = format!("{} at {}", self.full(table), server.name());
             self.ask(server, REPEATED, &sql).map(move |line| repeated(&place, table, &line?))
-        })))
+        })
     }
 }
 
@@ -304,6 +323,6 @@ fn repeated(place: &str, table: &Table, line: &[Value]) -> Result<Repeated> {
     Ok(Repeated {
         what: format!("{place}, {}", key.join(", ")),
         times: number(line, 0)?,
-        revisions: text(line, 1)?.trim_matches(['[', ']']).to_owned(),
+        revisions: Some(text(line, 1)?.trim_matches(['[', ']']).to_owned()),
     })
 }
