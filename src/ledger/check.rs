@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::report::Report;
-use super::{LedgerSource, Range, Repeated, chain, minutes, rejects};
+use super::{LedgerSource, Range, Repeated, Runs, chain, minutes, rejects};
 use crate::error::Result;
 use crate::time::LAST_EPOCH;
 
@@ -27,11 +27,13 @@ pub fn check(source: &dyn LedgerSource, range: Range) -> Result<Report> {
 /// one that lived on may have stored it, and it is there until the next merge.
 fn repeated(source: &dyn LedgerSource, range: Range, report: &mut Report) -> Result<()> {
     for repeated in source.repeated(range)? {
-        let Repeated { what, times, newest, revisions, mend } = repeated?;
-        if newest == 1 {
-            report.replaced(mend);
-        } else {
-            report.found(what, format!("it is stored {times} times, by runs {revisions}; the newest counts"));
+        let Repeated { what, times, by } = repeated?;
+        match by {
+            Some(Runs { newest: 1, mend, .. }) => report.replaced(mend),
+            Some(Runs { revisions, .. }) => {
+                report.found(what, format!("it is stored {times} times, by runs {revisions}; the newest counts"));
+            }
+            None => report.found(what, format!("it is stored {times} times")),
         }
     }
     Ok(())

@@ -168,9 +168,16 @@ pub struct Repeated {
     pub what: String,
     /// How often it is there.
     pub times: u64,
-    /// How often of these by the newest run that wrote it: once where the others are merely not merged away yet.
+    /// The runs that wrote it, where that is known.
+    pub by: Option<Runs>,
+}
+
+/// The runs that wrote something more than once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// How often the newest of them did: once where the others are merely not merged away yet.
     pub newest: u64,
-    /// The runs that wrote it, as text.
+    /// Their revisions, as text.
     pub revisions: String,
     /// The statement that removes what the newest has replaced.
     pub mend: String,

@@ -301,8 +301,8 @@ fn a_gap_is_told_with_the_commit_at_which_the_count_rises() {
 
 #[test]
 fn what_a_newer_run_has_replaced_is_no_fault_but_what_one_run_doubled_is() {
-    let repeated =
-        |newest| Repeated { what: "a row".into(), times: 3, newest, revisions: "1,2".into(), mend: "mend it".into() };
+    let by = |newest| Runs { newest, revisions: "1,2".into(), mend: "mend it".into() };
+    let repeated = |newest| Repeated { what: "a row".into(), times: 3, by: Some(by(newest)) };
     let mut lists = example();
     lists.repeated = vec![repeated(1), repeated(2), repeated(1)];
     let report = check(&lists, Range::ALL).expect("it can be read");

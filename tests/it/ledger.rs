@@ -111,6 +111,11 @@ fn whatever_is_changed_is_found_and_named() {
     with_file(&rows, Some(changed), || found("a source changed", &[&minute, "the content of its rows"]));
     with_file(&rows, None, || found("a file of rows gone", &[&minute, "rows are missing"]));
 
+    let rejects = middle(&pipeline.out, "rejects");
+    let written = lines(&rejects);
+    let doubled = [&written[..1], &written].concat();
+    with_file(&rejects, Some(doubled), || found("a reject doubled", &["the reject of event", "stored 2 times"]));
+
     let ledger = middle(&pipeline.out, "ledger");
     let written = lines(&ledger);
     let commit = serde_json::from_str::<Value>(&written[0]).expect("a line is JSON")["commit"].clone();

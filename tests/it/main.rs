@@ -11,6 +11,7 @@ mod combine;
 mod crash;
 mod departures;
 mod documents;
+mod environment;
 mod faulty_topic;
 mod fuzz;
 mod harness;

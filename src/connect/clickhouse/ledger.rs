@@ -19,7 +19,9 @@ use super::server::{Server, User, number, text, unexpected};
 use super::tables::{BOOKKEEPING, ColumnDefinition, Table, Tables, quoted};
 use crate::connect::runtime::Tasks;
 use crate::error::{Error, Result};
-use crate::ledger::{Content, Found, Horizon, Kept, LedgerSource, Lines, PartitionLine, Place, Range, Repeated, Told};
+use crate::ledger::{
+    Content, Found, Horizon, Kept, LedgerSource, Lines, PartitionLine, Place, Range, Repeated, Runs, Told,
+};
 use crate::limits::{CLICKHOUSE_OPEN_MS, CLICKHOUSE_SORTED_BYTES, CLICKHOUSE_THREADS, MINUTE_MS};
 use crate::snapshot::{Counters, Position};
 use crate::time::{Minute, minute_of};
@@ -166,24 +168,33 @@ impl LedgerSource for TablesLedger {
         Ok(Box::new(self.ask_all("reading the rejects", &sql, kept, |kept: &Kept| kept.commit)))
     }
 
-    /// Only of rows: the smaller tables have lines twice where a run was killed while an insert was under way, and are read as the
-    /// newest of each key; but rows are added up by whoever asks.
     fn repeated(&self, range: Range) -> Result<Lines<'_, Repeated>> {
-        let table = &self.tables.rows;
+        let Tables { rows, rejects, ledger, minutes, .. } = &self.tables;
+        let (by_minute, by_commit) = (of_minute(range), of_commit(range));
+        let tables =
+            [(rows, by_minute.clone()), (rejects, by_commit.clone()), (ledger, by_commit), (minutes, by_minute)];
+        Ok(Box::new(tables.into_iter().flat_map(move |(table, within)| self.repeated_in(table, &within))))
+    }
+}
+
+impl TablesLedger {
+    /// What a table has more often than once, by its key, at each server. Beside a line may be that of an older run that was killed,
+    /// or slept, while its insert was under way.
+    fn repeated_in<'a>(&'a self, table: &'a Table, within: &str) -> impl Iterator<Item = Result<Repeated>> + use<'a> {
         let key: Vec<String> = table.key.iter().map(|name| quoted(name)).collect();
         let key_texts: Vec<String> = key.iter().map(|name| format!("toString({name})")).collect();
         let sql = format!(
             "SELECT count(), countEqual(groupArray(_revision), max(_revision)), \
-             toString(arraySort(groupUniqArray({REVISIONS_NAMED})(_revision))), {} FROM {} WHERE {} GROUP BY {} HAVING count() > 1",
+             toString(arraySort(groupUniqArray({REVISIONS_NAMED})(_revision))), {} FROM {} WHERE {within} GROUP BY {} \
+             HAVING count() > 1",
             key_texts.join(", "),
             self.full(table),
-            of_minute(range),
             key.join(", ")
         );
-        Ok(Box::new(self.servers.iter().flat_map(move |server| {
+        self.servers.iter().flat_map(move |server| {
             let (full, name) = (self.full(table), server.name().to_owned());
             self.ask(server, REPEATED, &sql).map(move |line| repeated(&full, &name, table, &line?))
-        })))
+        })
     }
 }
 
@@ -312,8 +323,10 @@ fn repeated(full: &str, server: &str, table: &Table, line: &[Value]) -> Result<R
     Ok(Repeated {
         what: format!("{full} at {server}, {}", key.join(", ")),
         times: number(line, 0)?,
-        newest: number(line, 1)?,
-        revisions: text(line, 2)?.trim_matches(['[', ']']).to_owned(),
-        mend: format!("OPTIMIZE TABLE {full} FINAL; -- at {server}"),
+        by: Some(Runs {
+            newest: number(line, 1)?,
+            revisions: text(line, 2)?.trim_matches(['[', ']']).to_owned(),
+            mend: format!("OPTIMIZE TABLE {full} FINAL; -- at {server}"),
+        }),
     })
 }

@@ -13,7 +13,7 @@ use super::sink::{COLUMNS, LEDGER, REJECTS, ROWS, written};
 use crate::aggregate::{Column, row_binary};
 use crate::dataflow::edges::{LedgerLine, MinuteLine};
 use crate::error::{Error, Result};
-use crate::ledger::{Content, Found, Kept, LedgerSource, Lines, PartitionLine, Place, Range, Told};
+use crate::ledger::{Content, Found, Kept, LedgerSource, Lines, PartitionLine, Place, Range, Repeated, Told};
 use crate::limits::{MINUTE_MS, SINK_LINE_BYTES_MAX};
 use crate::snapshot::{Counters, Position};
 use crate::time::{Epoch, from_utc, minute_of, utc};
@@ -117,6 +117,8 @@ impl MinuteRecord {
 struct RejectRecord {
     reason: String,
     partition: String,
+    position: Position,
+    index: u32,
 }
 
 /// A sink's folder, to be checked.
@@ -240,6 +242,15 @@ impl LedgerSource for FolderLedger {
             Err(error) => vec![Err(error)],
         })))
     }
+
+    /// Of rejects: whatever else is there twice is read twice, and does not add up.
+    fn repeated(&self, range: Range) -> Result<Lines<'_, Repeated>> {
+        let files = self.files(REJECTS.folder)?.into_iter().filter(move |(commit, _)| range.contains(*commit));
+        Ok(Box::new(files.flat_map(|(commit, path)| match repeated_rejects(commit, &path) {
+            Ok(repeated) => repeated.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        })))
+    }
 }
 
 impl FolderLedger {
@@ -282,6 +293,22 @@ fn rejects_of(commit: Epoch, path: &Path) -> Result<BTreeMap<String, Kept>> {
         Ok(())
     })?;
     Ok(all)
+}
+
+/// Rejects that a file has more often than once.
+fn repeated_rejects(commit: Epoch, path: &Path) -> Result<Vec<Repeated>> {
+    let mut times: BTreeMap<(String, Position, u32), u64> = BTreeMap::new();
+    lines(path, |line| {
+        let record: RejectRecord = serde_json::from_str(line).map_err(|cause| format!("it is no reject: {cause}"))?;
+        *times.entry((record.partition, record.position, record.index)).or_default() += 1;
+        Ok(())
+    })?;
+    let repeated =
+        times.into_iter().filter(|(_, times)| *times > 1).map(|((partition, Position(a, b), index), times)| {
+            let what = format!("commit {commit}, {partition}, the reject of event {index} at {a}:{b}");
+            Repeated { what, times, by: None }
+        });
+    Ok(repeated.collect())
 }
 
 #[cfg(test)]

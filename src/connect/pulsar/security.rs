@@ -164,14 +164,32 @@ impl Credentials {
 impl OAuth2 {
     async fn token(&mut self) -> std::result::Result<Vec<u8>, Failed> {
         if !self.begun {
-            self.client.initialize().await.map_err(|error| Failed::new(Cause::Credentials, error.to_string()))?;
+            self.client.initialize().await.map_err(not_given)?;
             self.begun = true;
         }
-        self.client.auth_data().await.map_err(|error| match error {
-            AuthenticationError::Retriable(words) => Failed::new(Cause::Unreachable, words),
-            AuthenticationError::Custom(words) => Failed::new(Cause::Credentials, words),
-        })
+        self.client.auth_data().await.map_err(not_given)
     }
+}
+
+/// Why there is no token. The crate tells an issuer that is away from one that says no in words only.
+fn not_given(error: AuthenticationError) -> Failed {
+    match error {
+        AuthenticationError::Custom(words) if !is_away(&words) => Failed::new(Cause::Credentials, words),
+        AuthenticationError::Custom(words) | AuthenticationError::Retriable(words) => {
+            Failed::new(Cause::Unreachable, words)
+                .hint("the issuer of --pulsar-oauth2-issuer must be reached from here")
+        }
+    }
+}
+
+/// Whether these words are about an issuer that cannot answer now: nobody there, a status that passes, or one of OAuth2's own
+/// errors that do (RFC 6749, 4.1.2.1).
+fn is_away(words: &str) -> bool {
+    let passes =
+        |status: &str| status.starts_with('5') || ["408", "425", "429"].iter().any(|one| status.starts_with(one));
+    words.ends_with("Request failed")
+        || words.split("HTTP status code ").skip(1).any(passes)
+        || ["temporarily_unavailable", "server_error"].iter().any(|error| words.contains(error))
 }
 
 async fn read_token(path: PathBuf) -> std::result::Result<Vec<u8>, Failed> {
@@ -203,5 +221,30 @@ fn file_url(path: &Path) -> Result<String> {
             "the path of the OAuth2 credentials, {}, must be of letters, digits and /._-~ only",
             whole.display()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_that_is_away_is_told_from_one_that_says_no() {
+        let of = |words: &str| not_given(AuthenticationError::Custom(words.to_owned()));
+        for words in [
+            "issuer [a]: Request failed",
+            "Server returned invalid response: HTTP status code 503 Service Unavailable at a",
+            "Server returned invalid response: HTTP status code 429 Too Many Requests at a",
+            "ServerResponse(StandardErrorResponse { error: temporarily_unavailable })",
+        ] {
+            assert!(!of(words).lasts(), "{words}");
+        }
+        for words in [
+            "Server returned invalid response: HTTP status code 404 Not Found at a",
+            "ServerResponse(StandardErrorResponse { error: invalid_client })",
+            "failed to read OAuth2 credentials",
+        ] {
+            assert!(of(words).lasts(), "{words}");
+        }
     }
 }

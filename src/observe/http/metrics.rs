@@ -3,7 +3,8 @@
 use super::exposition::{Kind, Text};
 use crate::dataflow::edges::{Stopped, What};
 use crate::limits::MINUTE_MS;
-use crate::observe::status::{Connection, Doing, Partition, Run, Stage, Status, Working};
+use crate::observe::health::ready;
+use crate::observe::status::{Connection, Doing, Partition, Run, Status, Working};
 use crate::snapshot::Position;
 use crate::time::{Epoch, FIRST_EPOCH, LAST_EPOCH, Millis};
 
@@ -42,8 +43,8 @@ fn process(status: &Status, text: &mut Text) {
     let process = about.process.to_string();
     let labels = [("version", &*about.version), ("pipeline", &*about.pipeline), ("process", &*process)];
     text.family("build_info", Kind::Gauge, "Always 1; its labels say what runs.").sample(&labels, 1.0);
-    text.family("ready", Kind::Gauge, "1 when the process reads: resumed, met, its source open.")
-        .sample(&[], flag(status.stage == Stage::Running));
+    text.family("ready", Kind::Gauge, "1 when the process does its work, as /readyz says.")
+        .sample(&[], flag(ready(status).is_ok()));
     text.family("uptime_seconds", Kind::Gauge, "Time since the process started.")
         .sample(&[], seconds(status.now - about.started_at));
     if let Some(bytes) = status.memory_bytes {

@@ -121,7 +121,7 @@ impl<'a> Base<'a> {
 }
 
 /// Rows of files as they are compared with those of tables.
-pub(super) fn plain_rows(rows: &[String]) -> Vec<String> {
+pub(crate) fn plain_rows(rows: &[String]) -> Vec<String> {
     let mut same: Vec<String> = rows.iter().map(|line| plain(line)).collect();
     same.sort();
     same

@@ -1,5 +1,6 @@
 //! A running job, asked: every endpoint, every sentence of `minuet why` that can be brought about, and clients that behave badly.
 
+mod away;
 mod exposition;
 
 use std::io::{Read, Write};
@@ -17,7 +18,12 @@ const INTERRUPTED: i32 = 130;
 
 /// A pipeline that takes some time, and where it tells of itself.
 fn job(place: &Path) -> (Undisturbed, Pipeline, String) {
-    let settings = [("seed", "61"), ("events", "400000"), ("sources", "300"), ("rate", "100"), ("partitions", "5")];
+    job_of(place, "400000")
+}
+
+/// The same of so many events.
+fn job_of(place: &Path, events: &str) -> (Undisturbed, Pipeline, String) {
+    let settings = [("seed", "61"), ("events", events), ("sources", "300"), ("rate", "100"), ("partitions", "5")];
     let calm = Undisturbed::generate("sensors", place, &settings);
     let address = format!("127.0.0.1:{}", free_port());
     let mut pipeline = calm.at(&place.join("run"));
@@ -135,7 +141,9 @@ fn clients_that_babble_or_dawdle_harm_nothing() {
 fn each_process_of_a_launch_tells_of_itself_at_its_own_port() {
     let place = scratch();
     let (_, mut pipeline, _) = job(place.path());
-    let (hosts, first) = (Hosts::fresh(2), free_port());
+    let hosts = Hosts::fresh(2);
+    let followed = |port: &u16| TcpListener::bind(("127.0.0.1", port + 1)).is_ok();
+    let first = std::iter::repeat_with(free_port).find(followed).expect("it does not end");
     // The flag, and the environment where there is none.
     for given in ["flag", "environment"] {
         let at = |process: u16| format!("127.0.0.1:{}", first + process);

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::json;
@@ -15,10 +15,26 @@ const SECRET: &str = "shared-with-the-issuer";
 /// For whom the tokens are.
 pub(super) const AUDIENCE: &str = "urn:broker";
 
+/// What an issuer does with who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// It answers.
+    Good,
+    /// It ends each connection without an answer.
+    Gone,
+    /// It answers 503.
+    Busy,
+    /// It keeps each connection and says nothing.
+    Silent,
+    /// It answers 503 to who wants a token.
+    NoToken,
+}
+
 /// A running issuer; it ends with the process.
 pub(super) struct Issuer {
     port: u16,
     given: Arc<AtomicUsize>,
+    mood: Arc<Mutex<Mood>>,
 }
 
 impl Issuer {
@@ -27,14 +43,27 @@ impl Issuer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = listener.local_addr().unwrap().port();
         let given = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&given);
+        let mood = Arc::new(Mutex::new(Mood::Good));
+        let (count, now) = (Arc::clone(&given), Arc::clone(&mood));
         thread::spawn(move || {
+            let mut kept = Vec::new();
             for socket in listener.incoming() {
-                // One that connects and goes away is not the issuer's problem.
-                let _ = serve(&socket.expect("a listener accepts"), port, &token, &count);
+                let socket = socket.expect("a listener accepts");
+                let mood = *now.lock().unwrap();
+                match mood {
+                    Mood::Gone => {}
+                    Mood::Silent => kept.push(socket),
+                    // One that connects and goes away is not the issuer's problem.
+                    mood => drop(serve(&socket, mood, port, &token, &count)),
+                }
             }
         });
-        Issuer { port, given }
+        Issuer { port, given, mood }
+    }
+
+    /// From now on it does this.
+    pub(super) fn set(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
     }
 
     /// What `--pulsar-oauth2-issuer` is told.
@@ -56,7 +85,7 @@ impl Issuer {
     }
 }
 
-fn serve(mut socket: &TcpStream, port: u16, token: &str, given: &AtomicUsize) -> std::io::Result<()> {
+fn serve(mut socket: &TcpStream, mood: Mood, port: u16, token: &str, given: &AtomicUsize) -> std::io::Result<()> {
     let mut reader = BufReader::new(socket);
     let mut first = String::new();
     reader.read_line(&mut first)?;
@@ -75,7 +104,10 @@ fn serve(mut socket: &TcpStream, port: u16, token: &str, given: &AtomicUsize) ->
     let body = String::from_utf8(body).expect("a form is text");
     let base = format!("http://127.0.0.1:{port}/issuer");
     let wanted = ["grant_type=client_credentials", "client_id=minuet", SECRET, "audience=urn%3Abroker"];
+    let busy = ("503 Service Unavailable", json!({ "error": "temporarily_unavailable" }));
     let (status, answer) = match first.split(' ').nth(1) {
+        _ if mood == Mood::Busy => busy,
+        Some("/issuer/token") if mood == Mood::NoToken => busy,
         Some("/issuer/.well-known/openid-configuration") => (
             "200 OK",
             json!({

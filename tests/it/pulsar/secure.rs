@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::broker::{Broker, Settings};
 use super::follower::Follower;
 use super::input::Input;
-use super::issuer::{AUDIENCE, Issuer};
+use super::issuer::{AUDIENCE, Issuer, Mood};
 use super::sender::Manner;
 use super::topic::Topic;
 use crate::harness::{Running, Shape, dataflow, demand_rows, project, scratch};
@@ -234,6 +234,35 @@ fn oauth2_gives_the_token() {
     assert_eq!(issuer.given(), 0);
     with(true).demand(Shape::new(2, 1), &input.expected(ENTRY), "OAuth2");
     assert_eq!(issuer.given(), 1, "a token is kept until it is about to expire");
+}
+
+#[test]
+fn an_issuer_that_is_away_at_the_start_is_waited_for() {
+    let input = input("66", "1", "2026-01-01T00:00:00Z");
+    let topic = Topic::make(secure(), "oauth2-away", 1);
+    topic.subscribe("sensors");
+    input.send(&topic, ENTRY, &[Manner::default()]);
+    let place = scratch();
+    let issuer = Issuer::start(token(&key(secure()), "admin", 600));
+    let credentials = issuer.credentials(place.path(), true).display().to_string();
+    let flags = ["--pulsar-oauth2-issuer", &issuer.url(), "--pulsar-oauth2-credentials", &credentials];
+    let mut follower = within_tls(input.dataflow(), &topic, place.path(), &flags);
+    follower = follower.with(&["--pulsar-oauth2-audience", AUDIENCE]);
+    follower.pipeline.environment = vec![("NO_PROXY".to_owned(), "127.0.0.1".to_owned())];
+    issuer.set(Mood::Gone);
+    let mut cluster = follower.start(Shape::new(1, 1));
+    for (mood, words) in [
+        (Mood::Gone, "request failed; the issuer of --pulsar-oauth2-issuer"),
+        (Mood::Busy, "http status code 503"),
+        (Mood::Silent, "getting credentials: nothing in 4000 ms"),
+        (Mood::NoToken, "temporarily_unavailable"),
+    ] {
+        issuer.set(mood);
+        cluster.process(0).until_said(&["looking up", "again", words]);
+    }
+    assert_eq!(issuer.given(), 0);
+    issuer.set(Mood::Good);
+    follower.comes_to(cluster, &input.expected(ENTRY), "after the issuer was away");
 }
 
 #[test]

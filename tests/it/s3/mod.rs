@@ -22,7 +22,7 @@ const TROUBLE: [(&str, &str); 4] =
     [("events", "150000"), ("out-of-order", "0.2"), ("late", "0.02"), ("malformed", "0.005")];
 
 /// What a run is told of a server: where it is, and who we are.
-pub(super) fn told(endpoint: &str, key: &str, secret: &str) -> Vec<(String, String)> {
+pub(crate) fn told(endpoint: &str, key: &str, secret: &str) -> Vec<(String, String)> {
     [
         ("MINUET_S3_ENDPOINT", endpoint),
         ("MINUET_S3_PATH_STYLE", "true"),
