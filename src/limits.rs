@@ -288,6 +288,10 @@ pub const FAREWELL_MS_MAX: u64 = 2_000;
 /// Milliseconds that a process which has done its part waits until its last words have been taken.
 pub const LAST_WORDS_MS_MAX: u64 = 60_000;
 
+/// How long a run that was stopped may look for its newest commit, for its summary: with [`FAREWELL_MS_MAX`] it is less than a
+/// supervisor on this machine waits.
+pub const LAST_LOOK_MS: u64 = 1_000;
+
 const _: () = assert!(PEER_SILENT_MS_MAX >= 4 * BEAT_MS, "several beats may be late before a peer counts as lost");
 const _: () =
     assert!(ENTRY_BYTES_MAX as u64 * 4 < DATA_MESSAGE_BYTES_MAX, "a batch of one entry's records must be sent");

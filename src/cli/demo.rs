@@ -8,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::generate::generator;
 use super::http::{Met, board};
-use super::run::{Came, Edges, How, Input, drive, random_name};
+use super::run::{Came, Edges, How, Input, Now, drive, random_name};
 use super::state::State;
 use super::{Ended, Failure, answer};
 use crate::cluster::{Begin, Hosts, stop_on_signals};
@@ -84,6 +84,7 @@ pub(super) fn demo(args: &Args) -> Ended {
     let pace = args.speed.map_or(Pace::Flat, Pace::Speed);
     let generated = Arc::new(Generated::new(generator(&plan, spec)?, pace)?);
     let edges = Edges {
+        now: Now::of(&stoppable.fate),
         input: Arc::new(move || Ok(Input { source: Arc::clone(&generated) as _, topic: None })),
         sink: Arc::new(FileSink::new(&rows, Arc::clone(&plan.layout))),
         state: State::Folder(Arc::new(FolderStore::open(&state)?)),

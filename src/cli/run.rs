@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::connect::{Keeper, random_number};
 use crate::dataflow::edges::{Sink, Source};
 use crate::dataflow::{Combine, Fate, Job};
 use crate::error::{Error, Fault};
-use crate::limits::MANIFESTS_KEPT_DEFAULT;
+use crate::limits::{LAST_LOOK_MS, MANIFESTS_KEPT_DEFAULT};
 use crate::observe::status::{Board, Stage};
 use crate::observe::{Combining, LiveLine, LogFormat, Progress, Summary, start_log};
 use crate::plan::{self, Plan};
@@ -94,8 +94,29 @@ pub struct Args {
     pub log_format: LogFormat,
 }
 
+/// The fate of the run that goes on, for a sink that outlives it: who waits for tables must hear that a peer is lost.
+#[derive(Clone)]
+pub(super) struct Now(Arc<Mutex<Fate>>);
+
+impl Now {
+    /// Before the first run it is that of the process.
+    pub fn of(process: &Fate) -> Self {
+        Now(Arc::new(Mutex::new(process.clone())))
+    }
+
+    fn set(&self, run: &Fate) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = run.clone();
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_over()
+    }
+}
+
 /// The edges of a run.
 pub(super) struct Edges {
+    /// The fate that the sink looks at.
+    pub now: Now,
     /// Opens the input, for each run that follows another anew: it may have grown.
     pub input: Arc<dyn Fn() -> Result<Input, Error> + Send + Sync>,
     pub sink: Arc<dyn Sink>,
@@ -145,10 +166,11 @@ pub(super) fn run(args: &Args) -> Ended {
         Err(_) if stoppable.fate.is_over() => return Ok(stoppable.exit_code()),
         opened => opened?,
     };
-    let over = stoppable.fate.clone();
-    let (place, topic, reader) = (source, args.topic.clone(), Arc::clone(&plan));
+    let now = Now::of(&stoppable.fate);
+    let (place, topic, reader, over) = (source, args.topic.clone(), Arc::clone(&plan), now.clone());
     let opened = args.tables.open(&sink, &plan, Arc::new(move || over.is_over()))?;
     let edges = Edges {
+        now,
         input: Arc::new(move || input(&place, &topic, &reader)),
         sink: opened.sink,
         state,
@@ -214,6 +236,7 @@ pub(super) fn drive(plan: &Arc<Plan>, edges: &Edges, mut how: How, stoppable: &S
     fits(&how.hosts, plan)?;
     loop {
         let fate = stoppable.fate.of_run();
+        edges.now.set(&fate);
         how.board.stage(Stage::Opening);
         let Some(input) = open(edges, &fate)? else {
             return Ok((stoppable.exit_code(), Came::Nothing));
@@ -276,7 +299,8 @@ fn drive_in(
     let (source, sink) = (&*input.source, &*edges.sink);
     let claim = || begin(plan, source, sink, &history, &clock, how.keep, &how.begin);
     let begun = match mesh.begin(claim, |claim, partitions| join(plan, source, sink, &history, claim, partitions)) {
-        // One that was asked to end while it waited for its sink has not failed.
+        // One that was asked to end while it waited for its sink has not failed; one whose peer was lost says that.
+        Err(error) if fate.is_over() && error.fault == Fault::Outside => fate.error().map_or(Ok(None), Err)?,
         Err(_) if fate.is_over() && fate.error().is_none() => None,
         begun => begun?,
     };
@@ -309,7 +333,9 @@ fn drive_in(
     *came = match mesh.is_first() {
         true => {
             if matches!(outcome, Outcome::Stopped) {
-                catch_up(&progress, &history);
+                // Not by the run's own store, which waits for nothing once the run is over.
+                let store = edges.state.looked_at_for(Duration::from_millis(LAST_LOOK_MS));
+                catch_up(&progress, &History::new(store, &plan.name));
             }
             Came::Summary(Summary::of(&progress))
         }

@@ -50,7 +50,7 @@ pub(super) struct Opened {
 }
 
 impl SinkArgs {
-    /// The sink at a place; `over` says whether the process is to end.
+    /// The sink at a place; `over` says whether the run is to end.
     pub(super) fn open(&self, place: &SinkPlace, plan: &Plan, over: Over) -> Result<Opened> {
         match place {
             SinkPlace::Files(_) if self.create_tables => {

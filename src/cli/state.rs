@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::builder::FalseyValueParser;
 
@@ -96,6 +96,17 @@ impl State {
         match self {
             State::Folder(store) => Arc::clone(store) as _,
             State::S3(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// What a run that is over looks at once more, for so long.
+    pub fn looked_at_for(&self, limit: Duration) -> Arc<dyn Store> {
+        match self {
+            State::Folder(store) => Arc::clone(store) as _,
+            State::S3(store) => {
+                let end = Instant::now() + limit;
+                Arc::new(store.given_up_when(Arc::new(move || Instant::now() >= end)))
+            }
         }
     }
 

@@ -27,7 +27,7 @@ use crate::limits::{CLICKHOUSE_OPEN_MS, CLICKHOUSE_THREADS};
 use crate::snapshot::Manifest;
 use crate::time::Epoch;
 
-/// Whether the process is to end: then nothing is waited for any more.
+/// Whether the run is to end: then nothing is waited for any more.
 pub type Over = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How a sink is opened.

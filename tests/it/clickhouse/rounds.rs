@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::setup::Base;
-use crate::harness::{DEADLINE, Dice, POLL, Pipeline, Shape, Undisturbed, WORKERS, scratch};
+use crate::harness::{
+    Cluster, DEADLINE, Dice, POLL, Pipeline, Shape, Undisturbed, WORKERS, dataflow, free_port, generate, scratch,
+};
 use crate::servers::ClickHouse;
 
 /// Fifty minutes of forty sources, with everything that makes rejects.
@@ -22,6 +24,9 @@ const SETTINGS: [(&str, &str); 6] = [
 
 /// Kills that must fall before all is read.
 const KILLS_MIN: usize = 2;
+
+/// How long a process may take to end when its peer is lost: a moment by contract, and a slow machine's share.
+const MISSED_WITHIN: Duration = Duration::from_secs(15);
 
 /// From a commit to the blow that waited for it, at the latest, in milliseconds.
 const AFTER_A_COMMIT_MS: u64 = 300;
@@ -96,4 +101,19 @@ fn a_server_killed_in_mid_insert_is_waited_for_and_has_each_row_once() {
     assert!(kills >= KILLS_MIN, "{kills} kills show little");
     assert_eq!(running.end().demand(0).summary(), calm.summary);
     base.demand(&calm, "restarted");
+}
+
+/// Process 0 waits for its tables before it claims the pipeline: a peer that is lost meanwhile ends it as at any other time.
+#[test]
+fn one_that_waits_for_its_tables_ends_with_its_peer() {
+    let place = scratch();
+    generate(&dataflow("sensors"), &place.path().join("in"), &[("events", "100"), ("partitions", "2")]);
+    let base = Base::new(ClickHouse::shared(), "peerless");
+    let nobody = ([127, 0, 0, 1], free_port()).into();
+    let source = place.path().join("in/*").display().to_string();
+    let mut cluster = Cluster::start(&base.pipeline_of(&dataflow("sensors"), &source, nobody), Shape::new(1, 2));
+    cluster.process(0).until_said(&["trying again"]);
+    cluster.process(1).kill();
+    assert!(cluster.ends_within(MISSED_WITHIN, &[]), "it waits on:\n{}", cluster.said());
+    cluster.end().swap_remove(0).demand(75).demand_words(&["process 1", "went away"]);
 }
