@@ -229,9 +229,12 @@ fn connections(status: &Status, run: &Run, text: &mut Text) {
     }
 }
 
+/// One of the two numbers of a position.
+type Part = fn(Position) -> u64;
+
 /// A position has two numbers, so it is told as two families.
 fn positions(named: &[(&str, &Connection)], text: &mut Text) {
-    let parts: [(&str, &str, fn(Position) -> u64); 2] = [
+    let parts: [(&str, &str, Part); 2] = [
         ("position_ledger", "Ledger of an entry of a partition: next to be read, last known, acknowledged.", |at| at.0),
         ("position_entry", "Number of that entry in its ledger.", |at| at.1),
     ];
