@@ -105,6 +105,31 @@ fn gaps_are_told(changed: &Changed, commit: &str, partition: &str) {
     base.query(&format!("ALTER TABLE {{}}.rows_ledger UPDATE gaps = 0 WHERE {gap}"));
 }
 
+/// A line of the smaller tables that one run has there twice is a fault; one of an older run beside it is none.
+fn doubled_lines_are_found(changed: &Changed) {
+    let base = &changed.base;
+    let one_of = |table: &str| format!("(SELECT * FROM {{}}.{table} ORDER BY _commit LIMIT 1)");
+    for (table, named) in [
+        ("rows_rejects", "`changed`.`rows_rejects` at http"),
+        ("rows_ledger", "`changed`.`rows_ledger` at http"),
+        ("rows_ledger_minutes", "`changed`.`rows_ledger_minutes` at http"),
+    ] {
+        base.query(&format!("SYSTEM STOP MERGES {{}}.{table}"));
+        let again = format!(
+            "INSERT INTO {{}}.{table} SELECT * FROM {} SETTINGS insert_deduplication_token = 'again'",
+            one_of(table)
+        );
+        changed.found(table, &again, &[named, "stored 2 times, by runs 1", "1 thing does not"]);
+        let older = format!("INSERT INTO {{}}.{table} SELECT * REPLACE (0 AS _revision) FROM {}", one_of(table));
+        base.query(&format!("SYSTEM STOP MERGES {{}}.{table}"));
+        base.query(&older);
+        let [all, newest] = ["", " FINAL"].map(|how| base.number(&format!("SELECT count() FROM {{}}.{table}{how}")));
+        assert_eq!(all, newest + 1, "{table}: the older line is not there");
+        base.ledger(&[]).demand(0);
+        base.query("SYSTEM START MERGES");
+    }
+}
+
 #[test]
 fn whatever_is_changed_is_found_and_named() {
     let (server, place) = (ClickHouse::start(), scratch());
@@ -138,29 +163,7 @@ fn whatever_is_changed_is_found_and_named() {
     changed.found("rows", &newer, &words);
     replaced_rows_are_told(&changed);
 
-    // A line of the smaller tables that one run has there twice; one of an older run beside it is none.
-    let one_of = |table: &str| format!("(SELECT * FROM {{}}.{table} ORDER BY _commit LIMIT 1)");
-    for (table, named) in [
-        ("rows_rejects", "`changed`.`rows_rejects` at http"),
-        ("rows_ledger", "`changed`.`rows_ledger` at http"),
-        ("rows_ledger_minutes", "`changed`.`rows_ledger_minutes` at http"),
-    ] {
-        changed.base.query(&format!("SYSTEM STOP MERGES {{}}.{table}"));
-        let again = format!(
-            "INSERT INTO {{}}.{table} SELECT * FROM {} SETTINGS insert_deduplication_token = 'again'",
-            one_of(table)
-        );
-        changed.found(table, &again, &[named, "stored 2 times, by runs 1", "1 thing does not"]);
-        let older = format!("INSERT INTO {{}}.{table} SELECT * REPLACE (0 AS _revision) FROM {}", one_of(table));
-        changed.base.query(&format!("SYSTEM STOP MERGES {{}}.{table}"));
-        changed.base.query(&older);
-        let [all, newest] =
-            ["", " FINAL"].map(|how| changed.base.number(&format!("SELECT count() FROM {{}}.{table}{how}")));
-        assert_eq!(all, newest + 1, "{table}: the older line is not there");
-        changed.base.ledger(&[]).demand(0);
-        changed.base.query("SYSTEM START MERGES");
-    }
-
+    doubled_lines_are_found(&changed);
     let line = changed
         .base
         .query("SELECT _commit, partition FROM {}.rows_ledger ORDER BY _commit, partition LIMIT 1 OFFSET 9");
