@@ -396,7 +396,7 @@ pub const PULSAR_MEMORY_DEFAULT: usize = 256 << 20;
 pub const TOPIC_REPORT_MS: u64 = 10_000;
 
 /// Milliseconds for which a few entries wait for more before the slot is woken for them: it steps its whole graph each time.
-pub const PULSAR_LINGER_MS: u64 = 2;
+pub const PULSAR_LINGER_MS: u64 = 5;
 
 /// Entries, and bytes of them, for which the slot is woken at once.
 pub const PULSAR_WORTH_WAKING: (usize, usize) = (128, 64 << 10);

@@ -10,7 +10,7 @@ use crate::plan::{self, Plan};
 /// Print the statements that make a dataflow's tables in ClickHouse.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each statement does nothing where the table exists. `minuet run --create-tables` makes the same, without --replicated."
+    after_help = "Each statement does nothing where the table exists. `minuet run --create-tables` makes the same, without --replicated and --ttl-days."
 )]
 pub struct Args {
     /// The dataflow's folder.

@@ -19,7 +19,8 @@ const PASSWORD: &str = "CLICKHOUSE_PASSWORD";
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "ClickHouse")]
 pub struct SinkArgs {
-    /// Make the tables of --sink that are missing, as minuet ddl prints them.
+    /// Make the tables of --sink that are missing, as minuet ddl prints them without --replicated and --ttl-days: for tables that Keeper
+    /// replicates, or that let lines go, run its statements instead.
     #[arg(long)]
     pub create_tables: bool,
     /// Who we are there.
