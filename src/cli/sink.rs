@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::place::SinkPlace;
 use crate::connect::Secret;
-use crate::connect::clickhouse::{Address, ClickHouseSink, Config, Over, User};
+use crate::connect::clickhouse::{Address, ClickHouseSink, Config, Over, Reread, User};
 use crate::connect::files::FileSink;
 use crate::dataflow::edges::Sink;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub struct UserArgs {
     /// Who we are for ClickHouse.
     #[arg(long, value_name = "NAME", env = "CLICKHOUSE_USER", default_value = "default")]
     pub clickhouse_user: String,
-    /// A file with the password; without it the one in CLICKHOUSE_PASSWORD, if there is one.
+    /// A file with the password, which is read again when it is refused; without it the one in CLICKHOUSE_PASSWORD, if there is one.
     #[arg(long, value_name = "FILE", env = "CLICKHOUSE_PASSWORD_FILE")]
     pub clickhouse_password_file: Option<PathBuf>,
     /// A PEM file of the root certificates to believe with clickhouses://; the system's unless given.
@@ -76,8 +76,10 @@ impl SinkArgs {
 impl UserArgs {
     /// The user, with the password.
     pub(super) fn user(&self) -> Result<User> {
-        let roots = self.clickhouse_tls_roots.clone();
-        Ok(User { name: self.clickhouse_user.clone(), password: self.password()?, roots })
+        let (again, roots) = (self.clone(), self.clickhouse_tls_roots.clone());
+        // The environment of a process does not change.
+        let reread = self.clickhouse_password_file.is_some().then(|| Arc::new(move || again.password()) as Reread);
+        Ok(User { name: self.clickhouse_user.clone(), password: self.password()?, reread, roots })
     }
 
     fn password(&self) -> Result<Secret> {

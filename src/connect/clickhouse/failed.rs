@@ -51,6 +51,9 @@ const PASSES: [u32; 22] =
 /// Those of them that surely nothing came of.
 const SURELY_NOT: [u32; 6] = [202, 203, 242, 252, 305, 439];
 
+/// Codes that refuse a password: older servers tell a wrong one from a missing one.
+const OF_PASSWORD: [u32; 3] = [193, 194, 516];
+
 /// Codes that stay, and what to do about them.
 const STAYS: [(&[u32], &str); 8] = [
     (&[60], "make the tables: minuet run --create-tables, or the statements of minuet ddl"),
@@ -118,6 +121,11 @@ impl Failed {
         };
         let surely_not = hope == Hope::None || code.is_some_and(|code| SURELY_NOT.contains(&code));
         Failed { hope, ambiguous: !surely_not, code, words, advice: code.and_then(advice).map(Cow::Borrowed) }
+    }
+
+    /// Whether it is the password that is refused.
+    pub(super) fn is_of_password(&self) -> bool {
+        self.code.is_some_and(|code| OF_PASSWORD.contains(&code))
     }
 
     /// The number of the server's error.

@@ -35,6 +35,6 @@ mod writer;
 pub use address::Address;
 pub use ledger::TablesLedger;
 pub use probe::probe;
-pub use server::User;
+pub use server::{Reread, User};
 pub use sink::{ClickHouseSink, Config, Encounters, Over};
 pub use tables::{Form, Tables};

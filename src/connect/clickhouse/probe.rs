@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn without_the_right_to_make_a_table_it_is_in_doubt_and_the_grant_is_named() {
         let address = "clickhouse://a/d.t".parse().expect("it is one");
-        let user = User { name: "u".to_owned(), password: Secret::new(""), roots: None };
+        let user = User { name: "u".to_owned(), password: Secret::new(""), reread: None, roots: None };
         let server = Server::all(&address, &user).expect("nothing is read").remove(0);
         let of_rows = ["window_start", "source"].map(|name| (name.to_owned(), "String".to_owned()));
         let tables = Tables::of(Some("d"), "t", of_rows.to_vec());

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use clickhouse::query::BytesCursor;
@@ -22,15 +24,26 @@ use crate::limits::{
     CLICKHOUSE_LASTING_MS, CLICKHOUSE_MUTATION_MS,
 };
 
+/// Reads a password again from where it was.
+pub type Reread = Arc<dyn Fn() -> Result<Secret> + Send + Sync>;
+
 /// Who we are for ClickHouse.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct User {
     /// The name.
     pub name: String,
     /// The password; empty where there is none.
     pub password: Secret,
+    /// Where another may be by now, once this one is refused.
+    pub reread: Option<Reread>,
     /// A PEM file of the roots to believe within TLS; the system's unless given.
     pub roots: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Settings of each insert. Newer servers would queue small inserts (`async_insert`), older ones would double what materialized
@@ -48,8 +61,17 @@ pub(super) const ROOTS: &str = "--clickhouse-tls-roots";
 /// A server.
 pub(super) struct Server {
     name: String,
-    client: Client,
     breaker: Breaker,
+    login: RwLock<Login>,
+    reread: Option<Reread>,
+    /// Whether it has ever let us in.
+    worked: AtomicBool,
+}
+
+/// What requests are made with.
+struct Login {
+    client: Client,
+    password: Secret,
 }
 
 /// An insert, the same at each try.
@@ -79,7 +101,14 @@ impl Server {
             .with_product_info("minuet", env!("CARGO_PKG_VERSION"));
         let server = |shard| {
             let name = address.url(shard);
-            Server { client: client.clone().with_url(&name), breaker: Breaker::new(&name), name }
+            let login = Login { client: client.clone().with_url(&name), password: user.password.clone() };
+            Server {
+                breaker: Breaker::new(&name),
+                name,
+                login: RwLock::new(login),
+                reread: user.reread.clone(),
+                worked: AtomicBool::new(false),
+            }
         };
         Ok((0..address.shards.len()).map(server).collect())
     }
@@ -129,13 +158,14 @@ impl Server {
             };
             let failed = match tried {
                 Ok(done) => {
+                    self.worked.store(true, Ordering::Relaxed);
                     pass.worked();
                     return Ok((done, ambiguous));
                 }
                 Err(failed) => failed,
             };
             ambiguous |= failed.ambiguous;
-            if doubt.lasts(failed.hope, Instant::now()) {
+            if doubt.lasts(self.hope(&failed).await, Instant::now()) {
                 pass.refused();
                 return Err(failed.into_error(format_args!("{doing} at {}", self.name)));
             }
@@ -143,12 +173,32 @@ impl Server {
         }
     }
 
+    fn client(&self) -> Client {
+        self.login.read().unwrap_or_else(PoisonError::into_inner).client.clone()
+    }
+
+    /// Whether to try again. A password that is refused may have been followed by another: then that one is taken. Where it has not
+    /// yet, and the server had let us in before, a while is waited for it.
+    async fn hope(&self, failed: &Failed) -> Hope {
+        let Some(reread) = self.reread.clone().filter(|_| failed.is_of_password()) else { return failed.hope };
+        let read = tokio::task::spawn_blocking(move || reread()).await;
+        if let Ok(Ok(password)) = read {
+            let mut login = self.login.write().unwrap_or_else(PoisonError::into_inner);
+            if password.reveal() != login.password.reveal() {
+                tracing::info!(server = self.name, "the password is refused; the file has another by now");
+                *login = Login { client: login.client.clone().with_password(password.reveal()), password };
+                return Hope::Passes;
+            }
+        }
+        if self.worked.load(Ordering::Relaxed) { Hope::Doubtful } else { failed.hope }
+    }
+
     /// Asks a server that fails for something small first: an insert that is not answered would hold up all others for minutes.
     async fn answers(&self, pass: &Pass<'_>) -> std::result::Result<(), Failed> {
         if !pass.is_alone() {
             return Ok(());
         }
-        let answered = in_time(CLICKHOUSE_ANSWERS_MS, self.client.query_raw("SELECT 1").execute()).await;
+        let answered = in_time(CLICKHOUSE_ANSWERS_MS, self.client().query_raw("SELECT 1").execute()).await;
         answered.map_err(Failed::of_question)
     }
 
@@ -175,20 +225,20 @@ impl Server {
 
     /// The answer as it comes: lines of JSON, cut anywhere.
     pub(super) fn lines(&self, sql: &str) -> clickhouse::error::Result<BytesCursor> {
-        let query = self.client.query_raw(sql).with_setting("output_format_json_quote_64bit_integers", "0");
+        let query = self.client().query_raw(sql).with_setting("output_format_json_quote_64bit_integers", "0");
         query.fetch_bytes("JSONCompactEachRow")
     }
 
     /// The same as [`Server::act`], one try.
     pub(super) async fn act_once(&self, sql: &str) -> std::result::Result<(), Failed> {
-        in_time(CLICKHOUSE_MUTATION_MS, self.client.query_raw(sql).execute()).await
+        in_time(CLICKHOUSE_MUTATION_MS, self.client().query_raw(sql).execute()).await
     }
 
     /// The same as [`Server::insert`], one try.
     pub(super) async fn insert_once(&self, insert: &Insert<'_>) -> std::result::Result<(), Failed> {
         let columns: Vec<String> = insert.columns.iter().map(|name| quoted(name)).collect();
         let sql = format!("INSERT INTO {} ({}) FORMAT RowBinaryWithNamesAndTypes", insert.table, columns.join(", "));
-        let mut sending = self.client.insert_formatted_with(sql);
+        let mut sending = self.client().insert_formatted_with(sql);
         for (name, value) in OF_INSERTS {
             sending = sending.with_setting(name, value);
         }
@@ -262,13 +312,17 @@ pub(super) fn unexpected(line: &[Value]) -> Error {
 mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
     /// The server that listens there.
     fn at(address: impl std::fmt::Display) -> Server {
-        let user = User { name: "u".to_owned(), password: Secret::new(""), roots: None };
+        with_password("", None, address)
+    }
+
+    fn with_password(password: &str, reread: Option<Reread>, address: impl std::fmt::Display) -> Server {
+        let user = User { name: "u".to_owned(), password: Secret::new(password), reread, roots: None };
         let address = format!("clickhouse://{address}/d.t").parse().unwrap();
         Server::all(&address, &user).expect("no certificates are needed").remove(0)
     }
@@ -313,6 +367,52 @@ mod tests {
         assert_eq!(tries.load(Ordering::Relaxed), 2, "no insert was tried while small questions failed");
         assert_eq!(served.join().unwrap(), [true; 4]);
         assert_eq!((server.retries(), server.trouble()), (4, None));
+    }
+
+    /// Lets in who has this password, for ever.
+    fn lets_in(password: &'static str) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let (mut socket, mut heard, mut some) = (socket.unwrap(), Vec::new(), [0; 1_024]);
+                while !String::from_utf8_lossy(&heard).contains("SELECT") {
+                    match socket.read(&mut some).unwrap() {
+                        0 => break,
+                        length => heard.extend_from_slice(&some[..length]),
+                    }
+                }
+                let heard = String::from_utf8_lossy(&heard).to_lowercase();
+                let (status, said) = match heard.contains(&format!("x-clickhouse-key: {password}\r\n")) {
+                    true => ("200 OK", "1\n"),
+                    false => ("403 Forbidden", "Code: 516. DB::Exception: u: Authentication failed"),
+                };
+                let head =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{said}", said.len());
+                socket.write_all(head.as_bytes()).unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_password_that_is_refused_is_read_again() {
+        let address = lets_in("second");
+        let ask = |reread: Option<Reread>| {
+            let server = with_password("first", reread, address);
+            runtime().block_on(server.act("asking", "SELECT 1"))
+        };
+        ask(Some(Arc::new(|| Ok(Secret::new("second"))))).expect("the file has another by now");
+        for reread in [None, Some(Arc::new(|| Ok(Secret::new("first"))) as Reread)] {
+            let error = ask(reread).expect_err("there is no other").to_string();
+            assert!(error.contains("Code: 516") && error.contains("CLICKHOUSE_PASSWORD"), "{error}");
+        }
+        // One that has worked may be rolled over at the server first.
+        let server = with_password("first", Some(Arc::new(|| Err(Error::bug("")))), address);
+        let refused = runtime().block_on(server.act_once("SELECT 1")).unwrap_err();
+        assert_eq!(runtime().block_on(server.hope(&refused)), Hope::None);
+        server.worked.store(true, Ordering::Relaxed);
+        assert_eq!(runtime().block_on(server.hope(&refused)), Hope::Doubtful);
     }
 
     #[test]
