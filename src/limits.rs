@@ -42,7 +42,8 @@ pub const PLAN_STEPS_MAX: usize = 10_000;
 /// Entries that a partition's queue holds ahead of the reader.
 pub const QUEUED_ENTRIES_MAX: usize = 4;
 
-/// Entries that a slot reads before it lets the other operators run: each turn of theirs costs as much as some dozens of small entries.
+/// Entries that a slot reads before it lets the other operators run: where they are small, a turn of the whole graph is not to be paid
+/// for a few of them.
 pub const ENTRIES_PER_TURN: usize = 512;
 
 /// Events that a slot reads before it lets the other operators run, and those of the entry that reaches it.

@@ -265,13 +265,8 @@ impl Connection {
         if let Some(kept) = self.kept.pop_front() {
             return Ok(self.show(kept));
         }
-        Ok(match self.come().await? {
-            Came::Command(command) => Frame::Command(command),
-            Came::Receipt(sequence) => Frame::Command(receipt(sequence)),
-            Came::Message { position, redelivery, payload } => {
-                Frame::Message { position, redelivery, payload: self.pipe.inbox.bytes(payload) }
-            }
-        })
+        let came = self.come().await?;
+        Ok(self.frame(came))
     }
 
     /// The next frame that has come already; none where it must be waited for ([`Connection::more`]). Commands about the connection
@@ -280,13 +275,18 @@ impl Connection {
         if let Some(kept) = self.kept.pop_front() {
             return Ok(Some(self.show(kept)));
         }
-        Ok(self.ready()?.map(|came| match came {
+        let came = self.ready()?;
+        Ok(came.map(|came| self.frame(came)))
+    }
+
+    fn frame(&self, came: Came) -> Frame<'_> {
+        match came {
             Came::Command(command) => Frame::Command(command),
             Came::Receipt(sequence) => Frame::Command(receipt(sequence)),
             Came::Message { position, redelivery, payload } => {
                 Frame::Message { position, redelivery, payload: self.pipe.inbox.bytes(payload) }
             }
-        }))
+        }
     }
 
     fn show(&mut self, kept: Kept) -> Frame<'_> {

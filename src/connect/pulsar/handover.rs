@@ -239,7 +239,7 @@ impl Handover {
 pub(super) struct Taken {
     handover: Arc<Handover>,
     items: VecDeque<Item>,
-    /// Bytes of the budget that they hold, until all are read.
+    /// Bytes of the budget that they hold, until the last is taken: a partition that is paused after it holds nothing.
     held: usize,
 }
 
@@ -257,12 +257,15 @@ impl Taken {
     /// What there is.
     pub(super) fn next(&mut self) -> Result<Next> {
         loop {
-            match self.items.pop_front() {
-                Some(Item::Entry(entry, _)) => return Ok(Next::Entry(entry)),
-                Some(Item::Gap(gap)) => return Ok(Next::Gap(gap)),
-                None => {}
+            if let Some(item) = self.items.pop_front() {
+                if self.items.is_empty() {
+                    self.give_back();
+                }
+                return Ok(match item {
+                    Item::Entry(entry, _) => Next::Entry(entry),
+                    Item::Gap(gap) => Next::Gap(gap),
+                });
             }
-            self.give_back();
             if let Some(standing) = self.handover.take(&mut self.items, &mut self.held)? {
                 return Ok(standing);
             }
@@ -361,9 +364,8 @@ mod tests {
         both.handover.caught_up(true);
         both.handover.fail(Error::data("no more"));
         assert!(matches!(both.taken.next(), Ok(Next::Entry(_))));
-        assert!(!budget.take(60), "the slot still reads it");
+        assert!(budget.take(60), "what the last one held is given back when it is taken");
         assert!(both.taken.next().is_err());
-        assert!(budget.take(60), "what it held is given back when it is read");
         assert_eq!(both.woken(), 3);
     }
 
